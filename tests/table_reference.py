@@ -25,7 +25,9 @@ def _with_columns(section):
 
 
 def column_table(columns):
-    rows = [f"| `{one.name}` | {type_name(one.type)} | {one.unit} | {one.meaning} |" for one in columns]
+    rows = [
+        f"| `{name}` | {type_name(one.type)} | {one.unit} | {one.meaning} |" for name, one in columns.items()
+    ]
     return "\n".join(["| column | type | unit | meaning |", "|---|---|---|---|", *rows, ""])
 
 

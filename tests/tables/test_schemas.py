@@ -8,11 +8,11 @@ def schemas_of(module):
 
 
 def test_every_schema_of_the_module_is_described_column_by_column():
-    described = [[(one.name, one.type) for one in columns] for columns in schemas.COLUMNS.values()]
+    described = [[(name, one.type) for name, one in columns.items()] for columns in schemas.COLUMNS.values()]
     # What every model's row has is a part of two tables, and no table of its own.
     defined = [value for value in schemas_of(schemas) if value is not schemas.MODEL_KEYS]
     assert [[(field.name, field.type) for field in schema] for schema in defined] == described
-    assert [one for columns in schemas.COLUMNS.values() for one in columns if not one.meaning] == []
+    assert [one for columns in schemas.COLUMNS.values() for one in columns.values() if not one.meaning] == []
 
 
 def test_units_and_meanings_do_not_get_into_the_stored_files():

@@ -13,8 +13,6 @@ from typing import NamedTuple
 import pyarrow as pa
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-# Without nulls, in lists or instead of them.
-_FLOATS = pa.list_(pa.field("element", pa.float64(), nullable=False))
 
 
 class Column(NamedTuple):
@@ -22,7 +20,6 @@ class Column(NamedTuple):
 
     Attributes
     ----------
-    name : str
     type : pyarrow.DataType
     unit : str
         Empty where the value has none.
@@ -32,33 +29,61 @@ class Column(NamedTuple):
         Whether the Arrow field says so. Not the unit or the meaning: those would change the files.
     """
 
-    name: str
     type: pa.DataType
     unit: str
     meaning: str
     nullable: bool = True
 
 
+def _text(meaning: str) -> Column:
+    return Column(pa.string(), "", meaning)
+
+
+def _time(meaning: str) -> Column:
+    return Column(TIMESTAMP, "UTC", meaning)
+
+
+def _flag(meaning: str) -> Column:
+    return Column(pa.bool_(), "", meaning)
+
+
+def _texts(meaning: str) -> Column:
+    return Column(pa.list_(pa.string()), "", meaning)
+
+
+def _int(unit: str, meaning: str) -> Column:
+    return Column(pa.int64(), unit, meaning)
+
+
+def _float(unit: str, meaning: str) -> Column:
+    return Column(pa.float64(), unit, meaning)
+
+
+def _floats(unit: str, meaning: str) -> Column:
+    """Describe a list of numbers, without nulls in it or instead of it."""
+    return Column(pa.list_(pa.field("element", pa.float64(), nullable=False)), unit, meaning, nullable=False)
+
+
 # The columns of each table by its heading in the reference.
-COLUMNS: dict[str, tuple[Column, ...]] = {}
+COLUMNS: dict[str, dict[str, Column]] = {}
 
 
-def _table(heading: str, *columns: Column) -> pa.Schema:
+def _table(heading: str, **columns: Column) -> pa.Schema:
     """Describe a table under its heading and return its schema."""
     COLUMNS[heading] = columns
-    return pa.schema([pa.field(one.name, one.type, nullable=one.nullable) for one in columns])
+    return pa.schema([pa.field(name, one.type, nullable=one.nullable) for name, one in columns.items()])
 
 
-def _columns_of(heading: str, *names: str) -> list[Column]:
+def _columns_of(heading: str, *names: str) -> dict[str, Column]:
     """Columns of a table above, all of them where none is named."""
-    columns = {one.name: one for one in COLUMNS[heading]}
-    return [columns[name] for name in names or columns]
+    columns = COLUMNS[heading]
+    return {name: columns[name] for name in names or columns}
 
 
-_DEVICE = Column("device", pa.string(), "", "id of the device")
-_SENSOR = Column("sensor", pa.string(), "", "name of the sensor")
-_WINDOW_START = Column("window_start", TIMESTAMP, "UTC", "first moment of the window")
-_WINDOW_END = Column("window_end", TIMESTAMP, "UTC", "first moment after the window")
+_DEVICE = _text("id of the device")
+_SENSOR = _text("name of the sensor")
+_WINDOW_START = _time("first moment of the window")
+_WINDOW_END = _time("first moment after the window")
 
 
 # --- Readings ---
@@ -66,120 +91,98 @@ _WINDOW_END = Column("window_end", TIMESTAMP, "UTC", "first moment after the win
 # Events of a hub as they landed; `ingest` is the first to open their bodies.
 EVENTS = _table(
     "events",
-    Column("partition", pa.string(), "", "id of the hub's partition"),
-    Column(
-        "sequence_number", pa.int64(), "", "number the service gave the event; ascending in its partition"
-    ),
-    Column("offset", pa.string(), "", "place in the partition"),
-    Column("enqueued_time", TIMESTAMP, "UTC", "when the service accepted it"),
-    Column("body", pa.binary(), "", "what the device sent, undecoded"),
-    Column(
-        "properties",
-        pa.string(),
-        "",
-        "JSON of what IoT Hub states of the device, and of the sender's properties; null without any",
+    partition=_text("id of the hub's partition"),
+    sequence_number=_int("", "number the service gave the event; ascending in its partition"),
+    offset=_text("place in the partition"),
+    enqueued_time=_time("when the service accepted it"),
+    body=Column(pa.binary(), "", "what the device sent, undecoded"),
+    properties=_text(
+        "JSON of what IoT Hub states of the device, and of the sender's properties; null without any"
     ),
 )
 
 READINGS = _table(
     "readings",
-    Column("timestamp", TIMESTAMP, "UTC", "when it was measured"),
-    _DEVICE,
-    _SENSOR,
-    Column("value", pa.float64(), "the sensor's", "measured value; always finite"),
+    timestamp=_time("when it was measured"),
+    device=_DEVICE,
+    sensor=_SENSOR,
+    value=_float("the sensor's", "measured value; always finite"),
 )
 
 # The raw text of the refused fields, so that nothing of a refused measurement is lost.
 QUARANTINE = _table(
     "quarantine",
-    Column("timestamp", pa.string(), "", "raw text; null where the row has none"),
-    Column("device", pa.string(), "", "raw text; null where the row has none"),
-    Column("sensor", pa.string(), "", "raw text; null where the row has none"),
-    Column(
-        "value", pa.string(), "", "raw text, null where the row has none; the whole row where it is malformed"
-    ),
-    Column(
-        "source",
-        pa.string(),
-        "",
+    timestamp=_text("raw text; null where the row has none"),
+    device=_text("raw text; null where the row has none"),
+    sensor=_text("raw text; null where the row has none"),
+    value=_text("raw text, null where the row has none; the whole row where it is malformed"),
+    source=_text(
         "source file, relative to the folder that was read; of an event, landed or captured, followed by "
-        "`: partition 3, offset 4096, sequence number 17`",
+        "`: partition 3, offset 4096, sequence number 17`"
     ),
-    Column(
-        "row",
-        pa.int64(),
+    row=_int(
         "",
-        "from 1: line of a text file, record of a JSON array, row of a Parquet file, "
-        "or reading of a file of events",
+        "from 1: line of a text file, record of a JSON array, row of a Parquet file, or reading of a file "
+        "of events",
     ),
-    Column("reason", pa.string(), "", "why it was refused, such as `out_of_range`"),
+    reason=_text("why it was refused, such as `out_of_range`"),
 )
 
 ERASED = _table(
     "erased",
-    Column("device", pa.string(), "", "id of the device"),
-    Column("sensor", pa.string(), "", "name of the sensor; null is all of the device"),
-    Column("start", TIMESTAMP, "UTC", "first moment; null is all time before `end`"),
-    Column("end", TIMESTAMP, "UTC", "first moment after; at the latest when they were deleted"),
-    Column(
-        "written_before",
-        TIMESTAMP,
-        "UTC",
-        "of files last written before it only, as they were replaced; null is any file",
-    ),
+    device=_text("id of the device"),
+    sensor=_text("name of the sensor; null is all of the device"),
+    start=_time("first moment; null is all time before `end`"),
+    end=_time("first moment after; at the latest when they were deleted"),
+    written_before=_time("of files last written before it only, as they were replaced; null is any file"),
 )
 
 SOURCES = _table(
     "sources",
-    Column("source", pa.string(), "", "source file, relative to the folder that was read"),
-    Column("size", pa.int64(), "bytes", "size of the file"),
-    Column("version", pa.string(), "", "changes with its bytes: time of the last change, or ETag of a blob"),
-    Column("content", pa.string(), "", "SHA-256 of the file, 64 hexadecimal digits"),
-    Column("settings", pa.string(), "", "digest of the settings it was read with"),
-    Column("selections", pa.string(), "", "devices and sensors taken from it, as JSON"),
-    Column("rows", pa.int64(), "rows", "rows of the file in those selections"),
-    Column("accepted", pa.int64(), "rows", "accepted rows"),
-    Column("refused", pa.int64(), "rows", "refused rows"),
-    Column(
-        "first_future",
-        TIMESTAMP,
-        "UTC",
-        "earliest reading refused as `future_timestamp`, at which the source is read again; null without one",
+    source=_text("source file, relative to the folder that was read"),
+    size=_int("bytes", "size of the file"),
+    version=_text("changes with its bytes: time of the last change, or ETag of a blob"),
+    content=_text("SHA-256 of the file, 64 hexadecimal digits"),
+    settings=_text("digest of the settings it was read with"),
+    selections=_text("devices and sensors taken from it, as JSON"),
+    rows=_int("rows", "rows of the file in those selections"),
+    accepted=_int("rows", "accepted rows"),
+    refused=_int("rows", "refused rows"),
+    first_future=_time(
+        "earliest reading refused as `future_timestamp`, at which the source is read again; null without one"
     ),
-    Column("missing", pa.int64(), "rows", "rows without a value; `rows` is the sum of these three"),
-    Column("state", pa.string(), "", "`read`, or `refused` as a whole"),
-    Column("reason", pa.string(), "", "why it was refused; null where it was read"),
-    Column("first_text", pa.string(), "", "its beginning, where it was refused, else null"),
+    missing=_int("rows", "rows without a value; `rows` is the sum of these three"),
+    state=_text("`read`, or `refused` as a whole"),
+    reason=_text("why it was refused; null where it was read"),
+    first_text=_text("its beginning, where it was refused, else null"),
 )
 
+_OF_SOURCE = [name for name in SOURCES.names if name not in ("missing", "state", "reason", "first_text")]
 IMPORTED_WINDOWS = _table(
     "imported windows",
-    *_columns_of("sources")[:-4],  # a file of these that cannot be read ends the run
-    Column("first_start", TIMESTAMP, "UTC", "start of its first window; null without one"),
-    Column("last_start", TIMESTAMP, "UTC", "start of its last window; null without one"),
+    # A file of these that cannot be read ends the run.
+    **_columns_of("sources", *_OF_SOURCE),
+    first_start=_time("start of its first window; null without one"),
+    last_start=_time("start of its last window; null without one"),
 )
 
 # What the simulator broke, and what else happened; `faults_only` tells them apart.
 FAULT_LABELS = _table(
     "fault labels",
-    _DEVICE,
-    _SENSOR,
-    Column(
-        "kind",
-        pa.string(),
-        "",
+    device=_DEVICE,
+    sensor=_SENSOR,
+    kind=_text(
         "a fault: `spike`, `level_shift`, `drift`, `stuck_value`, `noise_burst`, `dropout`, `silence` (of a "
         "whole device) or `fleet_event`; or no fault: `wild_reading`, `maintenance`, `off`, `young`, "
-        "`renamed`, `unit_change` or `summer_time`",
+        "`renamed`, `unit_change` or `summer_time`"
     ),
-    Column("start", TIMESTAMP, "UTC", "first moment of the fault or event"),
-    Column("end", TIMESTAMP, "UTC", "first moment after it"),
-    Column(
-        "size",
-        pa.float64(),
+    start=_time("first moment of the fault or event"),
+    end=_time("first moment after it"),
+    size=_float(
         "sigmas",
-        "of the noise for spikes and noise bursts, of the sensor's spread over a week for shifts and drifts; "
-        "the value itself of a wild reading, a share of the value of a fleet event; null for the others",
+        "of the noise for spikes and noise bursts, of the sensor's spread over a week for shifts and "
+        "drifts; the value itself of a wild reading, a share of the value of a fleet event; null for the "
+        "others",
     ),
 )
 
@@ -189,11 +192,11 @@ FAULT_LABELS = _table(
 # The key columns; `windows_schema` adds one column a feature.
 WINDOW_KEYS = _table(
     "windows",
-    _WINDOW_START,
-    _WINDOW_END,
-    _DEVICE,
-    _SENSOR,
-    Column("count", pa.int32(), "readings", "readings in the window"),
+    window_start=_WINDOW_START,
+    window_end=_WINDOW_END,
+    device=_DEVICE,
+    sensor=_SENSOR,
+    count=Column(pa.int32(), "readings", "readings in the window"),
 )
 
 
@@ -230,38 +233,21 @@ def windows_schema(features: list[str] | tuple[str, ...]) -> pa.Schema:
 
 MODELS = _table(
     "fleet model",
-    _DEVICE._replace(meaning="id of the device; sorted, each once"),
-    Column("n_train", pa.int64(), "windows", "usable training windows"),
-    Column(
-        "trained_from", TIMESTAMP, "UTC", "start of the first training window; null for an imported model"
+    device=_text("id of the device; sorted, each once"),
+    n_train=_int("windows", "usable training windows"),
+    trained_from=_time("start of the first training window; null for an imported model"),
+    trained_to=_time("end of the last training window; null for an imported model"),
+    nu=_float("", "the one-class SVM's nu, after the guard"),
+    gamma=_float("", "width of the RBF kernel, as a number"),
+    rho=_float("", "offset: scikit-learn's `-intercept_`"),
+    mean=_floats("the feature's", "one number a feature, subtracted before scoring"),
+    scale=_floats("the feature's", "one number a feature, divided by before scoring"),
+    support_vectors=_floats("scaled", "one vector after the other, one number a feature"),
+    dual_coef=_floats("", "one number a support vector"),
+    threshold=_float(
+        "", "an anomaly scores below it; 0 is the plain one-class SVM's, of the combined detector decades"
     ),
-    Column("trained_to", TIMESTAMP, "UTC", "end of the last training window; null for an imported model"),
-    Column("nu", pa.float64(), "", "the one-class SVM's nu, after the guard"),
-    Column("gamma", pa.float64(), "", "width of the RBF kernel, as a number"),
-    Column("rho", pa.float64(), "", "offset: scikit-learn's `-intercept_`"),
-    Column(
-        "mean", _FLOATS, "the feature's", "one number a feature, subtracted before scoring", nullable=False
-    ),
-    Column(
-        "scale", _FLOATS, "the feature's", "one number a feature, divided by before scoring", nullable=False
-    ),
-    Column(
-        "support_vectors",
-        _FLOATS,
-        "scaled",
-        "one vector after the other, one number a feature",
-        nullable=False,
-    ),
-    Column("dual_coef", _FLOATS, "", "one number a support vector", nullable=False),
-    Column(
-        "threshold",
-        pa.float64(),
-        "",
-        "an anomaly scores below it; 0 is the plain one-class SVM's, of the combined detector decades",
-    ),
-    Column(
-        "train_flag_rate",
-        pa.float64(),
+    train_flag_rate=_float(
         "0 to 1",
         "share of the training windows that score below the threshold, of the combined detector by models "
         "fitted without them; null for an imported model",
@@ -279,57 +265,38 @@ MODEL_KEYS = pa.schema(
 # What the combined detector adds. Its SVM is fitted to preprocessed windows, without `equal_run`.
 COMBINED = _table(
     "fleet model of the combined detector",
-    *_columns_of("fleet model"),
-    Column("kind", pa.string(), "", "`plain`, `counter` or `constant`"),
-    Column("center", _FLOATS, "the feature's", "median of each preprocessed feature", nullable=False),
-    Column(
-        "spread", _FLOATS, "the feature's", "one step away from the median, of each feature", nullable=False
-    ),
-    Column(
-        "time_of_day",
-        _FLOATS,
+    **_columns_of("fleet model"),
+    kind=_text("`plain`, `counter` or `constant`"),
+    center=_floats("the feature's", "median of each preprocessed feature"),
+    spread=_floats("the feature's", "one step away from the median, of each feature"),
+    time_of_day=_floats(
         "the sensor's",
         "24 numbers, one an hour of the day, for each of the levels `mean`, `min` and `max` among the "
-        "features: what the hour adds; or 48, the hours of working days before those of Saturday and Sunday. "
-        "Empty where the time of day plays no part",
-        nullable=False,
+        "features: what the hour adds; or 48, the hours of working days before those of Saturday and "
+        "Sunday. Empty where the time of day plays no part",
     ),
-    Column(
-        "distance_curve",
-        _FLOATS,
-        "decades",
-        "11 numbers: tail probability of the largest `log(1 + z)` of a window",
-        nullable=False,
-    ),
-    Column("svm_curve", _FLOATS, "decades", "11 numbers: tail probability of `−score / rho`", nullable=False),
-    Column(
-        "curve",
-        _FLOATS,
+    distance_curve=_floats("decades", "11 numbers: tail probability of the largest `log(1 + z)` of a window"),
+    svm_curve=_floats("decades", "11 numbers: tail probability of `−score / rho`"),
+    curve=_floats(
         "",
         "of both together: where the tail begins, its scale, the decades there, the margin, and the tail's "
         "shape",
-        nullable=False,
     ),
-    Column("time_zone", pa.string(), "", "IANA time zone of those hours"),
-    Column(
-        "fit_version",
-        pa.int64(),
-        "",
-        "version of the fit; in 1 a change of the mean back to its usual level does not count",
+    time_zone=_text("IANA time zone of those hours"),
+    fit_version=_int(
+        "", "version of the fit; in 1 a change of the mean back to its usual level does not count"
     ),
 )
 
 STATUS = _table(
     "status",
-    _DEVICE,
-    _SENSOR,
-    Column("stage", pa.string(), "", "`train` or `score`"),
-    Column("status", pa.string(), "", "such as `ok` or `too_few_windows`"),
-    Column(
-        "n_windows", pa.int64(), "windows", "train: usable training windows; score: predictions of that day"
-    ),
-    Column("n_anomalies", pa.int64(), "windows", "anomalous ones among them; null for an imported model"),
-    Column("message", pa.string(), "", "what a person should know; empty when there is nothing"),
+    device=_DEVICE,
+    sensor=_SENSOR,
+    stage=_text("`train` or `score`"),
+    status=_text("such as `ok` or `too_few_windows`"),
+    n_windows=_int("windows", "train: usable training windows; score: predictions of that day"),
+    n_anomalies=_int("windows", "anomalous ones among them; null for an imported model"),
+    message=_text("what a person should know; empty when there is nothing"),
 )
 
 # All that a training knows of its devices but the support vectors; an artifact of the run in MLflow.
@@ -337,22 +304,18 @@ STATUS = _table(
 # status.
 TRAINED_DEVICES = _table(
     "trained devices",
-    _DEVICE,
-    Column(
-        "status", pa.string(), "", "as in status; `carried over` for a device that was not trained this time"
-    ),
-    Column(
-        "n_windows", pa.int64(), "windows", "usable training windows; null for a device that was not trained"
-    ),
-    *(
-        one._replace(meaning=f"{one.meaning.split('; null')[0]}; null without a model")
-        for one in _columns_of(
+    device=_DEVICE,
+    status=_text("as in status; `carried over` for a device that was not trained this time"),
+    n_windows=_int("windows", "usable training windows; null for a device that was not trained"),
+    **{
+        name: one._replace(meaning=f"{one.meaning.split('; null')[0]}; null without a model")
+        for name, one in _columns_of(
             "fleet model",
             *("n_train", "trained_from", "trained_to", "nu", "gamma", "rho", "threshold", "train_flag_rate"),
-        )
-    ),
-    Column("n_support_vectors", pa.int64(), "vectors", "support vectors; null without a model"),
-    Column("message", pa.string(), "", "as in status; null for a device that was not trained"),
+        ).items()
+    },
+    n_support_vectors=_int("vectors", "support vectors; null without a model"),
+    message=_text("as in status; null for a device that was not trained"),
 )
 
 
@@ -362,105 +325,75 @@ TRAINED_DEVICES = _table(
 # A detector's own numbers come through `detectors.base.Scores`. A new column is null in rows scored before.
 PREDICTIONS = _table(
     "predictions",
-    _WINDOW_START,
-    _WINDOW_END,
-    _DEVICE,
-    _SENSOR,
-    Column(
-        "value",
-        pa.float64(),
-        "the sensor's",
-        "mean of the window; null when `mean` is not among the features of the windows",
+    window_start=_WINDOW_START,
+    window_end=_WINDOW_END,
+    device=_DEVICE,
+    sensor=_SENSOR,
+    value=_float(
+        "the sensor's", "mean of the window; null when `mean` is not among the features of the windows"
     ),
-    Column(
-        "score",
-        pa.float64(),
+    score=_float(
         "decades",
         "the lower, the more abnormal. Combined detector: log10 of the largest share of normal windows that "
-        "are as unusual; −3 is one in a thousand. One-class SVM: its decision function, without a unit. Null "
-        "while the machine is off",
+        "are as unusual; −3 is one in a thousand. One-class SVM: its decision function, without a unit. "
+        "Null while the machine is off",
     ),
-    Column(
-        "threshold",
-        pa.float64(),
+    threshold=_float(
         "decades",
         "threshold of the model; of the combined detector log10 of the share of normal windows that may be "
         "flagged",
     ),
-    Column("is_anomaly", pa.bool_(), "", "`score < threshold`, unless `rule` says otherwise"),
-    Column(
-        "severity",
-        pa.float64(),
+    is_anomaly=_flag("`score < threshold`, unless `rule` says otherwise"),
+    severity=_float(
         "decades",
         "0 at the threshold or above it. Combined detector: `threshold − score`, without an upper end; 1 is "
-        "ten "
-        "times rarer than an anomaly must be. One-class SVM: 0 to 1, where 1 is far from all support vectors",
+        "ten times rarer than an anomaly must be. One-class SVM: 0 to 1, where 1 is far from all support "
+        "vectors",
     ),
-    Column(
-        "top_feature",
-        pa.string(),
-        "",
+    top_feature=_text(
         "feature farthest from its median, in spreads; of the one-class SVM from its mean, in standard "
-        "deviations",
+        "deviations"
     ),
-    Column(
-        "contributions",
+    contributions=Column(
         pa.map_(pa.string(), pa.float64()),
         "decades",
         "of an anomaly, by the combined detector: how rare the window would be if only this feature were "
         "unusual; of a rare window, too, that a rule lets pass. Empty otherwise",
     ),
-    Column("model_version", pa.string(), "", "version of the sensor's models that scored it"),
-    Column(
-        "window_fingerprint",
-        pa.int64(),
+    model_version=_text("version of the sensor's models that scored it"),
+    window_fingerprint=_int(
         "",
         "64-bit fingerprint of the window as it was scored; the next run scores a window again when its "
         "fingerprint differs",
     ),
-    Column(
-        "evidence",
-        pa.float64(),
+    evidence=_float(
         "decades",
         "how much speaks for an anomaly, 0 or more: it ranks windows and sets no flag. Combined detector: "
         "decades of the distance and of the SVM added up, neither of them capped. One-class SVM: "
         "`−score / rho`, 0 inside and 1 far from all support vectors, without a unit",
     ),
-    Column("top_value", pa.float64(), "the feature's", "value of `top_feature`"),
-    Column(
-        "expected",
-        pa.float64(),
+    top_value=_float("the feature's", "value of `top_feature`"),
+    expected=_float(
         "the feature's",
         "what `top_feature` usually is, at that hour where the time of day counts; null for the one-class "
         "SVM",
     ),
-    Column(
-        "lower",
-        pa.float64(),
+    lower=_float(
         "the feature's",
         "down to it `top_feature` is usual, and alone no anomaly; about one normal window in a hundred is "
         "farther out, and need not be an anomaly. Null where nothing is too low, and for the one-class SVM",
     ),
-    Column("upper", pa.float64(), "the feature's", "the same above it; null where nothing is too high"),
-    Column(
-        "warming_up",
-        pa.bool_(),
-        "",
-        "whether the model was trained on less than `train.warm_up`, so that its alarms are not to be relied "
-        "on; null in predictions made before this column existed",
+    upper=_float("the feature's", "the same above it; null where nothing is too high"),
+    warming_up=_flag(
+        "whether the model was trained on less than `train.warm_up`, so that its alarms are not to be "
+        "relied on; null in predictions made before this column existed"
     ),
-    Column(
-        "calibrated",
-        TIMESTAMP,
-        "UTC",
-        "midnight of the day of its calibration, see calibrations; null with the curve of the model itself",
+    calibrated=_time(
+        "midnight of the day of its calibration, see calibrations; null with the curve of the model itself"
     ),
-    Column(
-        "rule",
-        pa.string(),
-        "",
-        "why it is judged otherwise than by its score, see `domain.rules`: `direction` or `deviation`, it is "
-        "rare, and no anomaly; `limit`, it is beyond a limit; `off`, the machine is off. Null elsewhere",
+    rule=_text(
+        "why it is judged otherwise than by its score, see `domain.rules`: `direction` or `deviation`, it "
+        "is rare, and no anomaly; `limit`, it is beyond a limit; `off`, the machine is off. Null elsewhere"
     ),
 )
 
@@ -468,23 +401,17 @@ PREDICTIONS = _table(
 # the same score.
 CALIBRATIONS = _table(
     "calibrations",
-    Column("day", TIMESTAMP, "UTC", "midnight; it is of the windows that start on that day"),
-    _DEVICE,
-    _SENSOR,
-    Column("model_version", pa.string(), "", "version of the model whose `curve` it replaces"),
-    Column(
-        "n_windows",
-        pa.int64(),
+    day=_time("midnight; it is of the windows that start on that day"),
+    device=_DEVICE,
+    sensor=_SENSOR,
+    model_version=_text("version of the model whose `curve` it replaces"),
+    n_windows=_int(
         "windows",
         "windows scored since training that it learned from, each in place of a training window; 0: it is "
         "the curve of the model itself",
     ),
-    Column(
-        "curve",
-        _FLOATS,
-        "",
-        "where the tail begins, its scale, the decades there, the margin, and the tail's shape",
-        nullable=False,
+    curve=_floats(
+        "", "where the tail begins, its scale, the decades there, the margin, and the tail's shape"
     ),
 )
 
@@ -493,30 +420,26 @@ CALIBRATIONS = _table(
 # device on one day, it has two rows; where nothing was scored, one without a version.
 DAILY = _table(
     "daily totals",
-    Column("day", TIMESTAMP, "UTC", "midnight; windows count for the day on which they start"),
-    _DEVICE,
-    _SENSOR,
-    Column("model_version", pa.string(), "", "version that scored the windows; empty where none was scored"),
-    Column(
-        "status",
-        pa.string(),
-        "",
-        "`ok`; `no_model`; `no_data`: a model but no window; `bad_features`: a feature that is not finite",
+    day=_time("midnight; windows count for the day on which they start"),
+    device=_DEVICE,
+    sensor=_SENSOR,
+    model_version=_text("version that scored the windows; empty where none was scored"),
+    status=_text(
+        "`ok`; `no_model`; `no_data`: a model but no window; `bad_features`: a feature that is not finite"
     ),
-    Column("n_unscored", pa.int64(), "windows", "closed windows without a prediction"),
-    Column("n_windows", pa.int64(), "windows", "predictions"),
-    Column("n_anomalies", pa.int64(), "windows", "anomalous ones among them"),
-    Column("n_alarms", pa.int64(), "alarms", "runs of neighbouring anomalous windows"),
-    Column("begins_flagged", pa.bool_(), "", "whether the first window is anomalous"),
-    Column("ends_flagged", pa.bool_(), "", "whether the last window is anomalous"),
-    Column("first_start", TIMESTAMP, "UTC", "start of the first window; null without windows"),
-    Column("last_start", TIMESTAMP, "UTC", "start of the last window; null without windows"),
-    Column("last_end", TIMESTAMP, "UTC", "end of the last window; null without windows"),
-    Column("last_anomaly", TIMESTAMP, "UTC", "start of the last anomalous window; null without one"),
-    Column("severity", pa.float64(), "decades", "largest severity of a window; 0 without windows"),
-    Column("threshold", pa.float64(), "decades", "threshold of the last window; null without windows"),
-    Column(
-        "decades",
+    n_unscored=_int("windows", "closed windows without a prediction"),
+    n_windows=_int("windows", "predictions"),
+    n_anomalies=_int("windows", "anomalous ones among them"),
+    n_alarms=_int("alarms", "runs of neighbouring anomalous windows"),
+    begins_flagged=_flag("whether the first window is anomalous"),
+    ends_flagged=_flag("whether the last window is anomalous"),
+    first_start=_time("start of the first window; null without windows"),
+    last_start=_time("start of the last window; null without windows"),
+    last_end=_time("end of the last window; null without windows"),
+    last_anomaly=_time("start of the last anomalous window; null without one"),
+    severity=_float("decades", "largest severity of a window; 0 without windows"),
+    threshold=_float("decades", "threshold of the last window; null without windows"),
+    decades=Column(
         pa.list_(pa.int64()),
         "windows",
         "windows by −log10 of the tail probability: below 1, from 1, 1.5, 2 and 3; empty where scores are "
@@ -530,88 +453,60 @@ DAILY_KEY = ("sensor", "device", "day", "model_version")
 
 # --- Incidents and alerts ---
 
-_OF_PEAK = (
-    Column("top_value", pa.float64(), "the feature's", "value of `top_feature` in that window"),
-    Column("expected", pa.float64(), "the feature's", "what it would usually have been; see predictions"),
-    Column("lower", pa.float64(), "the feature's", "down to it it would have been usual; see predictions"),
-    Column("upper", pa.float64(), "the feature's", "up to it it would have been usual; see predictions"),
-)
-# Its names: the worst window of an incident, and what would have been usual.
-OF_PEAK = tuple(column.name for column in _OF_PEAK)
+# The worst window of an incident, and what would have been usual.
+_OF_PEAK = {
+    "top_value": _float("the feature's", "value of `top_feature` in that window"),
+    "expected": _float("the feature's", "what it would usually have been; see predictions"),
+    "lower": _float("the feature's", "down to it it would have been usual; see predictions"),
+    "upper": _float("the feature's", "up to it it would have been usual; see predictions"),
+}
+OF_PEAK = tuple(_OF_PEAK)
 INCIDENTS = _table(
     "incidents",
-    Column(
-        "incident_id",
-        pa.string(),
-        "",
-        "16 hexadecimal digits, made of sensor, device and start: it stays while the incident grows",
+    incident_id=_text(
+        "16 hexadecimal digits, made of sensor, device and start: it stays while the incident grows"
     ),
-    _DEVICE,
-    _SENSOR,
-    Column("start", TIMESTAMP, "UTC", "start of the first anomalous window"),
-    Column("end", TIMESTAMP, "UTC", "end of the last anomalous window so far"),
-    Column(
-        "state",
-        pa.string(),
-        "",
-        "`open` while the next window of the series could extend it, else `closed`. The incident of a device "
-        "that falls silent stays open: nobody has seen it recover. `forming`: fewer anomalous windows than "
-        "`incidents.min_windows` so far, no incident yet",
+    device=_DEVICE,
+    sensor=_SENSOR,
+    start=_time("start of the first anomalous window"),
+    end=_time("end of the last anomalous window so far"),
+    state=_text(
+        "`open` while the next window of the series could extend it, else `closed`. The incident of a "
+        "device that falls silent stays open: nobody has seen it recover. `forming`: fewer anomalous "
+        "windows than `incidents.min_windows` so far, no incident yet"
     ),
-    Column("n_windows", pa.int64(), "windows", "anomalous windows"),
-    Column("peak_severity", pa.float64(), "decades", "largest severity of a window; see predictions"),
-    Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity"),
-    Column("top_feature", pa.string(), "", "of that window"),
-    Column("model_version", pa.string(), "", "of that window"),
-    Column(
-        "evidence",
-        pa.float64(),
+    n_windows=_int("windows", "anomalous windows"),
+    peak_severity=_float("decades", "largest severity of a window; see predictions"),
+    peak_at=_time("start of the first window of that severity"),
+    top_feature=_text("of that window"),
+    model_version=_text("of that window"),
+    evidence=_float(
         "",
-        "largest sum of what its anomalous windows count: each `0.3 + log10(1 + evidence)`, and a tenth less "
-        "with every window since",
+        "largest sum of what its anomalous windows count: each `0.3 + log10(1 + evidence)`, and a tenth "
+        "less with every window since",
     ),
-    Column("evidence_at_end", pa.float64(), "", "that sum at its end, from which it grows"),
-    Column(
-        "warming_up",
-        pa.bool_(),
-        "",
-        "whether all its anomalous windows are warming up, see predictions; null as there",
-    ),
-    Column(
-        "beyond_limits",
-        pa.bool_(),
-        "",
+    evidence_at_end=_float("", "that sum at its end, from which it grows"),
+    warming_up=_flag("whether all its anomalous windows are warming up, see predictions; null as there"),
+    beyond_limits=_flag(
         "whether one of its windows is beyond a limit of `domain.rules`; null in rows of before this column "
-        "existed",
+        "existed"
     ),
-    Column(
-        "shift",
-        pa.float64(),
+    shift=_float(
         "the sensor's",
         "by how much the level is off between two steps, that to it and that back; null where it is no such "
         "pair",
     ),
-    Column(
-        "among_rare",
-        pa.bool_(),
-        "",
+    among_rare=_flag(
         "whether it is shorter than an hour, but most windows of the hour before or after are rare, too: no "
-        "wild reading; null in rows of before this column existed",
+        "wild reading; null in rows of before this column existed"
     ),
-    Column(
-        "step",
-        pa.float64(),
+    step=_float(
         "the sensor's",
         "by how much the level steps in it, where it is shorter than an hour and no such pair: the level "
         "after it is another one than before it; null elsewhere",
     ),
-    Column(
-        "unit",
-        pa.string(),
-        "",
-        "the change of unit that it looks like, such as `°C → °F`, once it is closed; null elsewhere",
-    ),
-    *_OF_PEAK,
+    unit=_text("the change of unit that it looks like, such as `°C → °F`, once it is closed; null elsewhere"),
+    **_OF_PEAK,
 )
 # The columns of predictions that make incidents.
 JUDGED = (
@@ -629,87 +524,57 @@ COPIED = (
 # Where a series has no windows for long; what `incidents` finds silence in.
 GAPS = _table(
     "gaps",
-    _DEVICE,
-    _SENSOR,
-    Column("start", TIMESTAMP, "UTC", "end of the last window before"),
-    Column("end", TIMESTAMP, "UTC", "start of the next window; null while none has come"),
-    Column(
-        "first_start",
-        TIMESTAMP,
-        "UTC",
-        "start of the first window of the series; null in gaps that have ended",
-    ),
-    Column(
-        "state",
-        pa.string(),
-        "",
+    device=_DEVICE,
+    sensor=_SENSOR,
+    start=_time("end of the last window before"),
+    end=_time("start of the next window; null while none has come"),
+    first_start=_time("start of the first window of the series; null in gaps that have ended"),
+    state=_text(
         "`last`: nothing has come since, one row a series however short; `ended`: as long as "
-        "`incidents.silence.after` or longer, and longer than a window",
+        "`incidents.silence.after` or longer, and longer than a window"
     ),
 )
 
 DEVICE_INCIDENTS = _table(
     "device incidents",
-    Column(
-        "incident_id",
-        pa.string(),
-        "",
-        "16 hexadecimal digits, made of kind, device and start; that of an outlier stays when it grows",
+    incident_id=_text(
+        "16 hexadecimal digits, made of kind, device and start; that of an outlier stays when it grows"
     ),
-    Column(
-        "kind",
-        pa.string(),
-        "",
+    kind=_text(
         "`anomaly`: of a device; `fleet_event`: of many devices of a sensor at once; `sensor_silent`, "
-        "`device_silent`, `source_silent`: nothing is sent by some sensors of a device, by a device, by most "
-        "of the fleet; `outlier`: one or two windows of a device, shorter than an hour, among usual ones",
+        "`device_silent`, `source_silent`: nothing is sent by some sensors of a device, by a device, by "
+        "most of the fleet; `outlier`: one or two windows of a device, shorter than an hour, among usual "
+        "ones"
     ),
-    _DEVICE._replace(meaning="id of the device; empty for a fleet event and a silent source"),
-    Column("start", TIMESTAMP, "UTC", "start of the first incident; of a silence, end of the last window"),
-    Column(
-        "end",
-        TIMESTAMP,
-        "UTC",
-        "end of the last incident so far; of a silence, start of the next window, or now",
-    ),
-    Column("last_start", TIMESTAMP, "UTC", "of what flaps, start of the last flap; else `start`"),
-    Column(
-        "state", pa.string(), "", "`open` while one of its incidents is, or nothing has come, else `closed`"
-    ),
-    Column(
-        "priority",
-        pa.float64(),
+    device=_text("id of the device; empty for a fleet event and a silent source"),
+    start=_time("start of the first incident; of a silence, end of the last window"),
+    end=_time("end of the last incident so far; of a silence, start of the next window, or now"),
+    last_start=_time("of what flaps, start of the last flap; else `start`"),
+    state=_text("`open` while one of its incidents is, or nothing has come, else `closed`"),
+    priority=_float(
         "",
         "the order in which to look at them: sum of the evidence of the worst three sensors, see incidents; "
-        "of what lasts longer than an hour times `1 + log10` of its hours, without those between flaps. Of a "
-        "fleet event times `1 + log10(n_devices)`. Of silence `5 (1 + d)`, "
-        "with d the log10 of its length by the longest that would be usual; 3 times that for a device, 10 "
-        "times for the source. Of an outlier less than 0.5",
+        "of what lasts longer than an hour times `1 + log10` of its hours, without those between flaps. Of "
+        "a fleet event times `1 + log10(n_devices)`. Of silence `5 (1 + d)`, with d the log10 of its length "
+        "by the longest that would be usual; 3 times that for a device, 10 times for the source. Of an "
+        "outlier less than 0.5",
     ),
-    Column(
-        "level",
-        pa.string(),
-        "",
-        "the priority in a word: `low`, from 3 `medium`, from 6 `high`, from 12 `critical`",
+    level=_text("the priority in a word: `low`, from 3 `medium`, from 6 `high`, from 12 `critical`"),
+    n_devices=_int("devices", "devices it is about"),
+    devices=_texts("the first 100 of them, the worst first"),
+    n_sensors=_int("sensors", "sensors it is about"),
+    sensors=_texts("those sensors, the one with the most evidence first"),
+    n_incidents=_int("incidents", "incidents of all sensors, or silences"),
+    n_windows=_int("windows", "anomalous windows of all sensors"),
+    peak_severity=_float("decades", "largest severity of a window; 0 for silence"),
+    peak_at=_time("start of the first window of that severity; of silence its start"),
+    top_feature=_text("of that window; empty for silence"),
+    peak_sensor=_text("sensor of that window; empty for silence"),
+    **_OF_PEAK,
+    warming_up=_flag(
+        "whether all its anomalous windows are warming up, see predictions; never so for silence"
     ),
-    Column("n_devices", pa.int64(), "devices", "devices it is about"),
-    Column("devices", pa.list_(pa.string()), "", "the first 100 of them, the worst first"),
-    Column("n_sensors", pa.int64(), "sensors", "sensors it is about"),
-    Column("sensors", pa.list_(pa.string()), "", "those sensors, the one with the most evidence first"),
-    Column("n_incidents", pa.int64(), "incidents", "incidents of all sensors, or silences"),
-    Column("n_windows", pa.int64(), "windows", "anomalous windows of all sensors"),
-    Column("peak_severity", pa.float64(), "decades", "largest severity of a window; 0 for silence"),
-    Column("peak_at", TIMESTAMP, "UTC", "start of the first window of that severity; of silence its start"),
-    Column("top_feature", pa.string(), "", "of that window; empty for silence"),
-    Column("peak_sensor", pa.string(), "", "sensor of that window; empty for silence"),
-    *_OF_PEAK,
-    Column(
-        "warming_up",
-        pa.bool_(),
-        "",
-        "whether all its anomalous windows are warming up, see predictions; never so for silence",
-    ),
-    Column("advice", pa.string(), "", "what else is known of it, such as `beyond a limit`; mostly empty"),
+    advice=_text("what else is known of it, such as `beyond a limit`; mostly empty"),
 )
 OUTLIER, FLEET_EVENT = "outlier", "fleet_event"
 
@@ -717,42 +582,22 @@ OUTLIER, FLEET_EVENT = "outlier", "fleet_event"
 OF_INCIDENT = tuple(name for name in DEVICE_INCIDENTS.names if name != "state")
 NOTIFICATIONS = _table(
     "notifications",
-    Column("event_id", pa.string(), "", "`incident_id` and `number`; a receiver knows repetitions by it"),
-    Column(
-        "change",
-        pa.string(),
-        "",
-        "`opened`; `escalated`: its level rose; `overdue`: open for `alerts.escalate_after` and acknowledged "
-        "by nobody; `reminded`: so again after `alerts.remind_every`; `closed`; or `withdrawn`",
+    event_id=_text("`incident_id` and `number`; a receiver knows repetitions by it"),
+    change=_text(
+        "`opened`; `escalated`: its level rose; `overdue`: open for `alerts.escalate_after` and "
+        "acknowledged by nobody; `reminded`: so again after `alerts.remind_every`; `closed`; or `withdrawn`"
     ),
-    Column("number", pa.int64(), "", "counts the events of an incident from 1"),
-    *_columns_of("device incidents", *OF_INCIDENT),
-    Column(
-        "merged_into",
-        pa.string(),
-        "",
-        "of a withdrawn incident: id of the incident that lies there now; else empty",
+    number=_int("", "counts the events of an incident from 1"),
+    **_columns_of("device incidents", *OF_INCIDENT),
+    merged_into=_text("of a withdrawn incident: id of the incident that lies there now; else empty"),
+    at=_time("scheduled time of the run that noticed it; null before this column existed"),
+    opened_at=_time("the same of the last `opened` event of the incident; null likewise"),
+    silenced_by=_text("id of the silence for which nobody is notified of it; empty where there is none"),
+    sink=_text("name of the sink"),
+    message_id=_text(
+        "id of the message that carries it: `event_id`, or in a storm one that it shares with others"
     ),
-    Column(
-        "at", TIMESTAMP, "UTC", "scheduled time of the run that noticed it; null before this column existed"
-    ),
-    Column(
-        "opened_at", TIMESTAMP, "UTC", "the same of the last `opened` event of the incident; null likewise"
-    ),
-    Column(
-        "silenced_by",
-        pa.string(),
-        "",
-        "id of the silence for which nobody is notified of it; empty where there is none",
-    ),
-    Column("sink", pa.string(), "", "name of the sink"),
-    Column(
-        "message_id",
-        pa.string(),
-        "",
-        "id of the message that carries it: `event_id`, or in a storm one that it shares with others",
-    ),
-    Column("is_delivered", pa.bool_(), "", "whether the sink has acknowledged it"),
+    is_delivered=_flag("whether the sink has acknowledged it"),
 )
 
 # --- What people on shift do ---
@@ -760,56 +605,37 @@ NOTIFICATIONS = _table(
 # Rows are only ever added: a run and a page, or two people, never overwrite each other.
 INCIDENT_ACTIONS = _table(
     "incident actions",
-    Column("action_id", pa.string(), "", "32 hexadecimal digits"),
-    Column("at", TIMESTAMP, "UTC", "when the person did it"),
-    Column("who", pa.string(), "", "who did it, as the page knows them"),
-    Column("action", pa.string(), "", "`acknowledge`, `unacknowledge`, `comment` or `verdict`"),
-    Column(
-        "verdict",
-        pa.string(),
-        "",
+    action_id=_text("32 hexadecimal digits"),
+    at=_time("when the person did it"),
+    who=_text("who did it, as the page knows them"),
+    action=_text("`acknowledge`, `unacknowledge`, `comment` or `verdict`"),
+    verdict=_text(
         "of a verdict: `true_event`, `false_alarm` or `accepted`, see feedback; null takes the verdict "
-        "back, and is that of all other actions",
+        "back, and is that of all other actions"
     ),
-    Column("text", pa.string(), "", "what the person wrote; null where there is none"),
-    *(
-        one._replace(meaning=f"{meaning}, as the person saw it")
-        for one, meaning in zip(
-            _columns_of("device incidents", "incident_id", "kind", "devices", "sensors", "start", "end"),
-            (
-                "id of the incident",
-                "kind of the incident",
-                "the first 100 devices it was about",
-                "the sensors it was about",
-                "start of the incident",
-                "its end",
-            ),
-            strict=True,
-        )
-    ),
+    text=_text("what the person wrote; null where there is none"),
+    incident_id=_text("id of the incident, as the person saw it"),
+    kind=_text("kind of the incident, as the person saw it"),
+    devices=_texts("the first 100 devices it was about, as the person saw it"),
+    sensors=_texts("the sensors it was about, as the person saw it"),
+    start=_time("start of the incident, as the person saw it"),
+    end=_time("its end, as the person saw it"),
 )
 
 SILENCES = _table(
     "silences",
-    Column("silence_id", pa.string(), "", "32 hexadecimal digits"),
-    Column("at", TIMESTAMP, "UTC", "when the row was written"),
-    Column("who", pa.string(), "", "who wrote it, as the page knows them"),
-    Column("change", pa.string(), "", "`set`, or `revoked`: from `at` on nothing is silenced by it"),
-    *(
-        Column(name, pa.string(), "", f"{what}, or a pattern with `*` and `?`; `*` for all")
-        for name, what in (
-            ("device", "id of the device"),
-            ("sensor", "name of the sensor"),
-            ("group", "group of the device, see devices"),
-        )
-    ),
-    Column("start", TIMESTAMP, "UTC", "first moment in which no alert is sent; the first time, of several"),
-    Column("end", TIMESTAMP, "UTC", "first moment after it; the first time, of several"),
-    Column("every", pa.string(), "", "`day` or `week`: it comes again, in UTC; null for once"),
-    Column(
-        "until", TIMESTAMP, "UTC", "from then on it does not come again; null for never, and where it is once"
-    ),
-    Column("comment", pa.string(), "", "why; null where the person gave no reason"),
+    silence_id=_text("32 hexadecimal digits"),
+    at=_time("when the row was written"),
+    who=_text("who wrote it, as the page knows them"),
+    change=_text("`set`, or `revoked`: from `at` on nothing is silenced by it"),
+    device=_text("id of the device, or a pattern with `*` and `?`; `*` for all"),
+    sensor=_text("name of the sensor, or a pattern with `*` and `?`; `*` for all"),
+    group=_text("group of the device, see devices, or a pattern with `*` and `?`; `*` for all"),
+    start=_time("first moment in which no alert is sent; the first time, of several"),
+    end=_time("first moment after it; the first time, of several"),
+    every=_text("`day` or `week`: it comes again, in UTC; null for once"),
+    until=_time("from then on it does not come again; null for never, and where it is once"),
+    comment=_text("why; null where the person gave no reason"),
 )
 
 
@@ -817,55 +643,36 @@ SILENCES = _table(
 
 DRIFT = _table(
     "drift",
-    _DEVICE,
-    _SENSOR,
-    Column("range_start", TIMESTAMP, "UTC", "first moment of the monitored range"),
-    Column("range_end", TIMESTAMP, "UTC", "first moment after it"),
-    Column("n_windows", pa.int64(), "windows", "predictions in the range"),
-    Column(
-        "coverage",
-        pa.float64(),
+    device=_DEVICE,
+    sensor=_SENSOR,
+    range_start=_time("first moment of the monitored range"),
+    range_end=_time("first moment after it"),
+    n_windows=_int("windows", "predictions in the range"),
+    coverage=_float(
         "0 to 1",
         "`n_windows` by the number there would be had the device sent without a break: since the range "
         "began, or since its first window where its model learned from nothing before the range",
     ),
-    Column(
-        "n_judged",
-        pa.int64(),
-        "windows",
-        "those scored by the champion; the columns below are of these",
-    ),
-    Column("n_alarms", pa.int64(), "alarms", "runs of neighbouring anomalous windows"),
-    Column("flag_rate", pa.float64(), "0 to 1", "share of anomalous windows; null without windows"),
-    Column(
-        "target_rate",
-        pa.float64(),
+    n_judged=_int("windows", "those scored by the champion; the columns below are of these"),
+    n_alarms=_int("alarms", "runs of neighbouring anomalous windows"),
+    flag_rate=_float("0 to 1", "share of anomalous windows; null without windows"),
+    target_rate=_float(
         "0 to 1",
         "share of normal windows that may be flagged; null for the one-class SVM, whose thresholds do not "
         "give it",
     ),
-    Column(
-        "is_over_budget",
-        pa.bool_(),
-        "",
+    is_over_budget=_flag(
         "whether the flag rate is over the target, 99 % sure; null where there is no target. Alarms are "
-        "counted "
-        "as independent, not windows: one long event is no proof",
+        "counted as independent, not windows: one long event is no proof"
     ),
-    Column(
-        "psi",
-        pa.float64(),
+    psi=_float(
         "",
         "population stability index of the scores against what calibration promises: one normal window in "
-        "10^k "
-        "is rarer than k decades, at most. Bins begin at 1, 1.5, 2 and 3 decades. Only too many rare windows "
-        "count, too few do not. Null for the one-class SVM, and for few windows",
+        "10^k is rarer than k decades, at most. Bins begin at 1, 1.5, 2 and 3 decades. Only too many rare "
+        "windows count, too few do not. Null for the one-class SVM, and for few windows",
     ),
-    Column(
-        "status",
-        pa.string(),
-        "",
-        "the first that holds: `over_budget`, `drifted`, `sparse`, `too_few_windows` (for an index) or `ok`",
+    status=_text(
+        "the first that holds: `over_budget`, `drifted`, `sparse`, `too_few_windows` (for an index) or `ok`"
     ),
 )
 
@@ -874,174 +681,133 @@ DRIFT = _table(
 
 LABELS = _table(
     "labels",
-    _DEVICE,
-    Column("sensor", pa.string(), "", "name of the sensor; `*` in a file for all of the device"),
-    Column("kind", pa.string(), "", "kind of fault; null where the file does not say"),
-    Column("start", TIMESTAMP, "UTC", "first moment of the fault"),
-    Column("end", TIMESTAMP, "UTC", "first moment after it"),
+    device=_DEVICE,
+    sensor=_text("name of the sensor; `*` in a file for all of the device"),
+    kind=_text("kind of fault; null where the file does not say"),
+    start=_time("first moment of the fault"),
+    end=_time("first moment after it"),
 )
 
 FEEDBACK = _table(
     "feedback",
-    _DEVICE,
-    _SENSOR,
-    Column("start", TIMESTAMP, "UTC", "first moment the verdict is about"),
-    Column("end", TIMESTAMP, "UTC", "first moment after it"),
-    Column(
-        "verdict",
-        pa.string(),
-        "",
+    device=_DEVICE,
+    sensor=_SENSOR,
+    start=_time("first moment the verdict is about"),
+    end=_time("first moment after it"),
+    verdict=_text(
         "`false_alarm`, `true_event`, or `accepted`: the new normal, which the series is trained on from "
-        "`start` on",
+        "`start` on"
     ),
-    Column("note", pa.string(), "", "what the person wrote; null where there is none"),
+    note=_text("what the person wrote; null where there is none"),
 )
 CALENDAR = _table(
     "calendar",
-    Column("device", pa.string(), "", "id of the device, or a pattern with `*` and `?`; `*` for all"),
-    Column("sensor", pa.string(), "", "name of the sensor, or a pattern; `*` for all"),
-    Column("start", TIMESTAMP, "UTC", "first moment in which nothing is judged; the first time, of several"),
-    Column("end", TIMESTAMP, "UTC", "first moment after it"),
-    Column("every", pa.string(), "", "`day` or `week`: it comes again, in UTC; null for once"),
-    Column("reason", pa.string(), "", "what the person wrote; null where there is none"),
+    device=_text("id of the device, or a pattern with `*` and `?`; `*` for all"),
+    sensor=_text("name of the sensor, or a pattern; `*` for all"),
+    start=_time("first moment in which nothing is judged; the first time, of several"),
+    end=_time("first moment after it"),
+    every=_text("`day` or `week`: it comes again, in UTC; null for once"),
+    reason=_text("what the person wrote; null where there is none"),
 )
 DEVICES = _table(
     "devices",
-    Column("id", pa.string(), "", "id of the device; once"),
-    Column(
-        "replaces",
-        pa.string(),
-        "",
-        "id that it goes on for, after a new name or a new device; null for none",
-    ),
-    Column("retired", TIMESTAMP, "UTC", "since when it no longer sends; null while it is in use"),
-    Column("group", pa.string(), "", "a name that patterns of the calendar match, too; null for none"),
+    id=_text("id of the device; once"),
+    replaces=_text("id that it goes on for, after a new name or a new device; null for none"),
+    retired=_time("since when it no longer sends; null while it is in use"),
+    group=_text("a name that patterns of the calendar match, too; null for none"),
 )
 FALSE_ALARM, TRUE_EVENT, ACCEPTED = "false_alarm", "true_event", "accepted"
 
-_METHOD = Column("method", pa.string(), "", "`fleet_models` or a baseline")
-
-
-def _n(name: str, unit: str, meaning: str) -> Column:
-    return Column(name, pa.int64(), unit, meaning)
-
-
-def _x(name: str, unit: str, meaning: str) -> Column:
-    return Column(name, pa.float64(), unit, meaning)
+_METHOD = _text("`fleet_models` or a baseline")
 
 
 # A label counts for its sensor; `_any_sensor` counts the labels of all sensors of the device. Of sensors
 # and series, the figures about whole devices are null; so is a figure without anything to divide by.
 FIGURES = _table(
     "evaluation figures",
-    Column("level", pa.string(), "", "`fleet`, `sensor`, `device` or `series` (a device and sensor)"),
-    _METHOD,
-    _SENSOR._replace(meaning="name of the sensor; null at the levels `fleet` and `device`"),
-    _DEVICE._replace(meaning="id of the device; null at the levels `fleet` and `sensor`"),
-    _n("series", "series", "series with evaluated windows"),
-    _n("windows", "windows", "evaluated windows"),
-    _n(
-        "windows_without_prediction",
-        "windows",
-        "evaluated windows without a prediction; they are never anomalous",
+    level=_text("`fleet`, `sensor`, `device` or `series` (a device and sensor)"),
+    method=_METHOD,
+    sensor=_text("name of the sensor; null at the levels `fleet` and `device`"),
+    device=_text("id of the device; null at the levels `fleet` and `sensor`"),
+    series=_int("series", "series with evaluated windows"),
+    windows=_int("windows", "evaluated windows"),
+    windows_without_prediction=_int(
+        "windows", "evaluated windows without a prediction; they are never anomalous"
     ),
-    _n("labelled_windows", "windows", "windows that overlap a label"),
-    _n("normal_windows", "windows", "windows with a prediction and no label"),
-    _n("anomalous_windows", "windows", "windows flagged by the method"),
-    _n("true_windows", "windows", "anomalous windows that overlap a label of the sensor"),
-    _n("true_windows_any_sensor", "windows", "anomalous windows that overlap a label of the device"),
-    _n("false_windows", "windows", "anomalous windows that overlap no label of the sensor"),
-    _n("events", "events", "labelled events"),
-    _n("events_found", "events", "events with an anomalous window"),
-    _n(
-        "events_without_windows",
-        "events",
-        "events without a window that has a prediction; no method can find them",
+    labelled_windows=_int("windows", "windows that overlap a label"),
+    normal_windows=_int("windows", "windows with a prediction and no label"),
+    anomalous_windows=_int("windows", "windows flagged by the method"),
+    true_windows=_int("windows", "anomalous windows that overlap a label of the sensor"),
+    true_windows_any_sensor=_int("windows", "anomalous windows that overlap a label of the device"),
+    false_windows=_int("windows", "anomalous windows that overlap no label of the sensor"),
+    events=_int("events", "labelled events"),
+    events_found=_int("events", "events with an anomalous window"),
+    events_without_windows=_int(
+        "events", "events without a window that has a prediction; no method can find them"
     ),
-    _n("alerts", "alerts", "runs of neighbouring anomalous windows of a series"),
-    _n("right_alerts", "alerts", "alerts that overlap a label of the sensor"),
-    _n("right_alerts_any_sensor", "alerts", "alerts that overlap a label of the device"),
-    _n("ranked_series", "series", "series with windows of both classes"),
-    _n("ranked_devices", "devices", "devices with windows of both classes; null for sensors and series"),
-    _n("device_events", "events", "events of devices; null for sensors and series"),
-    _n("device_events_found", "events", "found events of devices; null for sensors and series"),
-    _x("sensor_weeks", "weeks", "length of all normal windows"),
-    _x("roc_auc", "0 to 1", "area under the ROC curve, mean over the ranked series; null without one"),
-    _x("pr_auc", "0 to 1", "average precision, mean over the ranked series; null without one"),
-    _x("best_f1", "0 to 1", "best F1 of any threshold, mean over the ranked series; null without one"),
-    _x("event_recall", "0 to 1", "`events_found` by `events`; null without events"),
-    _x(
-        "range_recall",
-        "0 to 1",
-        "share of an event's windows that is flagged, mean over the events; null without events",
+    alerts=_int("alerts", "runs of neighbouring anomalous windows of a series"),
+    right_alerts=_int("alerts", "alerts that overlap a label of the sensor"),
+    right_alerts_any_sensor=_int("alerts", "alerts that overlap a label of the device"),
+    ranked_series=_int("series", "series with windows of both classes"),
+    ranked_devices=_int("devices", "devices with windows of both classes; null for sensors and series"),
+    device_events=_int("events", "events of devices; null for sensors and series"),
+    device_events_found=_int("events", "found events of devices; null for sensors and series"),
+    sensor_weeks=_float("weeks", "length of all normal windows"),
+    roc_auc=_float("0 to 1", "area under the ROC curve, mean over the ranked series; null without one"),
+    pr_auc=_float("0 to 1", "average precision, mean over the ranked series; null without one"),
+    best_f1=_float("0 to 1", "best F1 of any threshold, mean over the ranked series; null without one"),
+    event_recall=_float("0 to 1", "`events_found` by `events`; null without events"),
+    range_recall=_float(
+        "0 to 1", "share of an event's windows that is flagged, mean over the events; null without events"
     ),
-    _x(
-        "range_precision",
-        "0 to 1",
-        "share of an alert's windows that is labelled, mean over the alerts; null without alerts",
+    range_precision=_float(
+        "0 to 1", "share of an alert's windows that is labelled, mean over the alerts; null without alerts"
     ),
-    _x("alerts_per_event_found", "alerts", "`alerts` by `events_found`; null where none was found"),
-    _x("alert_precision", "0 to 1", "`right_alerts` by `alerts`; null without alerts"),
-    _x("alert_precision_any_sensor", "0 to 1", "`right_alerts_any_sensor` by `alerts`; null without alerts"),
-    _x("window_recall", "0 to 1", "`true_windows` by `labelled_windows`; null without labels"),
-    _x("window_precision", "0 to 1", "`true_windows` by `anomalous_windows`; null without anomalies"),
-    _x(
-        "window_precision_any_sensor",
-        "0 to 1",
-        "`true_windows_any_sensor` by `anomalous_windows`; null without anomalies",
+    alerts_per_event_found=_float("alerts", "`alerts` by `events_found`; null where none was found"),
+    alert_precision=_float("0 to 1", "`right_alerts` by `alerts`; null without alerts"),
+    alert_precision_any_sensor=_float("0 to 1", "`right_alerts_any_sensor` by `alerts`; null without alerts"),
+    window_recall=_float("0 to 1", "`true_windows` by `labelled_windows`; null without labels"),
+    window_precision=_float("0 to 1", "`true_windows` by `anomalous_windows`; null without anomalies"),
+    window_precision_any_sensor=_float(
+        "0 to 1", "`true_windows_any_sensor` by `anomalous_windows`; null without anomalies"
     ),
-    _x("false_alarm_rate", "0 to 1", "`false_windows` by `normal_windows`; null without normal windows"),
-    _x(
-        "false_windows_per_sensor_week",
-        "per week",
-        "`false_windows` by `sensor_weeks`; null without normal windows",
+    false_alarm_rate=_float("0 to 1", "`false_windows` by `normal_windows`; null without normal windows"),
+    false_windows_per_sensor_week=_float(
+        "per week", "`false_windows` by `sensor_weeks`; null without normal windows"
     ),
-    _x(
-        "false_alerts_per_sensor_week",
-        "per week",
-        "`alerts` less `right_alerts`, by `sensor_weeks`; null without normal windows",
+    false_alerts_per_sensor_week=_float(
+        "per week", "`alerts` less `right_alerts`, by `sensor_weeks`; null without normal windows"
     ),
-    _x(
-        "device_roc_auc",
-        "0 to 1",
-        "`roc_auc` of devices, mean over the ranked ones; null for sensors and series",
+    device_roc_auc=_float(
+        "0 to 1", "`roc_auc` of devices, mean over the ranked ones; null for sensors and series"
     ),
-    _x(
-        "device_pr_auc",
-        "0 to 1",
-        "`pr_auc` of devices, mean over the ranked ones; null for sensors and series",
+    device_pr_auc=_float(
+        "0 to 1", "`pr_auc` of devices, mean over the ranked ones; null for sensors and series"
     ),
-    _x(
-        "device_event_recall",
-        "0 to 1",
-        "`device_events_found` by `device_events`; null for sensors and series",
+    device_event_recall=_float(
+        "0 to 1", "`device_events_found` by `device_events`; null for sensors and series"
     ),
-    _x(
-        "realised_over_target",
-        "",
-        "`false_alarm_rate` by the budget; 1 is on target; null without normal windows",
+    realised_over_target=_float(
+        "", "`false_alarm_rate` by the budget; 1 is on target; null without normal windows"
     ),
-    _x(
-        "pooled_roc_auc",
+    pooled_roc_auc=_float(
         "0 to 1",
         "`roc_auc` of the windows of all devices of a sensor in one ranking; over the fleet, mean of the "
-        "sensors; "
-        "null for devices and series",
+        "sensors; null for devices and series",
     ),
-    _x("pooled_pr_auc", "0 to 1", "`pr_auc` in the same way; null for devices and series"),
-    _x("delay_median_seconds", "s", "median delay of the found events; null without one"),
-    _x("delay_p90_seconds", "s", "90th percentile of the delays of the found events; null without one"),
+    pooled_pr_auc=_float("0 to 1", "`pr_auc` in the same way; null for devices and series"),
+    delay_median_seconds=_float("s", "median delay of the found events; null without one"),
+    delay_p90_seconds=_float("s", "90th percentile of the delays of the found events; null without one"),
 )
 
 EVALUATED_EVENTS = _table(
     "evaluation events",
-    _METHOD,
-    *_columns_of("labels"),
-    _n("n_windows", "windows", "evaluated windows in it that have a prediction"),
-    _n("n_missing", "windows", "further windows there would be, were no reading missing"),
-    Column("is_found", pa.bool_(), "", "whether one of its windows is anomalous"),
-    _x(
-        "delay_seconds",
+    method=_METHOD,
+    **_columns_of("labels"),
+    n_windows=_int("windows", "evaluated windows in it that have a prediction"),
+    n_missing=_int("windows", "further windows there would be, were no reading missing"),
+    is_found=_flag("whether one of its windows is anomalous"),
+    delay_seconds=_float(
         "s",
         "from its start, or that of the evaluated range, to the end of its first anomalous window; null "
         "where it was not found",
