@@ -310,8 +310,9 @@ TRAINED_DEVICES = _table(
     **{
         name: one._replace(meaning=f"{one.meaning.split('; null')[0]}; null without a model")
         for name, one in _columns_of(
-            "fleet model",
+            "fleet model of the combined detector",
             *("n_train", "trained_from", "trained_to", "nu", "gamma", "rho", "threshold", "train_flag_rate"),
+            "fit_version",
         ).items()
     },
     n_support_vectors=_int("vectors", "support vectors; null without a model"),

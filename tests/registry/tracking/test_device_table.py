@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import chain
 
 import pyarrow as pa
 import pytest
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.detection.model import FleetModel
 from batch_scoring.registry.tracking.device_table import (
     device_tables,
     first_devices,
@@ -16,6 +18,7 @@ from batch_scoring.registry.tracking.device_table import (
     to_split_json,
     write_device_table,
 )
+from batch_scoring.tables.schemas import COMBINED, TRAINED_DEVICES
 from tests.fleet_models import in_file, make_model, make_training
 
 
@@ -33,6 +36,16 @@ def test_every_device_with_a_model_or_a_status_has_a_row():
     }
     assert table["device"].to_pylist() == ["a", "bad", "new", "old"]
     assert table["n_support_vectors"][0].as_py() == len(training.model.table["dual_coef"][0])
+
+
+def test_the_columns_are_those_of_the_reference():
+    training = make_training(devices=["a"])
+    info = replace(training.models.info, detector="combined")
+    combined = FleetModel.build(COMBINED.empty_table(), info)
+
+    table = pa.concat_tables(device_tables(in_file(combined), training.status))
+
+    assert table.schema == TRAINED_DEVICES
 
 
 def test_of_a_table_too_long_to_show_the_devices_without_a_model_come_first(tmp_path):
