@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.model_file import FleetFile, write_models
+from batch_scoring.registry.published import folder_of
 from batch_scoring.tables.schemas import MODELS, STATUS
 from batch_scoring.training.result import Training
 
@@ -34,6 +35,11 @@ OPEN_FORM = {
     "intercept": -0.9,
     "n_train": 299,
 }
+
+
+def sensor_folder(root: Path, sensor: str) -> Path:
+    """The folder of a sensor's published model."""
+    return Path(folder_of(root, sensor).path())
 
 
 def in_file(model: FleetModel) -> FleetFile:

@@ -19,9 +19,8 @@ from batch_scoring.registry.published import (
     publish,
     published_as,
     read_manifest,
-    sensor_folder,
 )
-from tests.fleet_models import in_file, make_model
+from tests.fleet_models import in_file, make_model, sensor_folder
 
 WEIRD = ["Pumpe №7/Süd", "../../etc/x", ".hidden", "a:b", "a%2Fb"]
 

@@ -30,9 +30,9 @@ def preview_image(png: bytes) -> ImagePreview:
     return ImagePreview(base64.b64encode(png).decode())
 
 
-def preview_text(text: str, characters: int = 5_000) -> HTMLPreview:
+def preview_text(text: str) -> HTMLPreview:
     """Return the beginning of a text as it was written."""
-    return HTMLPreview(f"<pre>{escape(text[:characters])}</pre>")
+    return HTMLPreview(f"<pre>{escape(text[:5_000])}</pre>")
 
 
 def _cell(value: Any) -> Any:

@@ -92,11 +92,10 @@ def silence(
     return from_rows([row | times | {"comment": comment}], SILENCES)
 
 
-def revoke(row: Mapping[str, Any], who: str, at: datetime, comment: str | None = None) -> pa.Table:
+def revoke(row: Mapping[str, Any], who: str, at: datetime) -> pa.Table:
     """Make the row that revokes a silence, given the row that set it; schema SILENCES."""
-    comment = (comment or "").strip() or None
-    check_writer(who, comment, "silence")
-    change = {"at": at, "who": who.strip(), "change": REVOKED, "comment": comment}
+    check_writer(who, None, "silence")
+    change = {"at": at, "who": who.strip(), "change": REVOKED, "comment": None}
     return from_rows([{**row, **change}], SILENCES)
 
 

@@ -202,11 +202,6 @@ def pin(root: Root, sensor: str) -> str:
     return name
 
 
-def sensor_folder(root: Path | str, sensor: str) -> Path:
-    """Return the folder of a sensor's published model, below a local folder."""
-    return Path(folder_of(root, sensor).path())
-
-
 def folder_of(root: Root, sensor: str) -> Folder:
     """Open the folder of a sensor's published model."""
     return folder_named(open_folder(root), sensor, MANIFEST)

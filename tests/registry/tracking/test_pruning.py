@@ -12,10 +12,10 @@ from mlflow.exceptions import MlflowException
 
 from batch_scoring.registry import tracking
 from batch_scoring.registry.interrupted import Promotion, begin_promotion
-from batch_scoring.registry.published import load_published, sensor_folder
+from batch_scoring.registry.published import load_published
 from batch_scoring.registry.tracking import Retention, TrainingRun, list_versions, promote, prune, register
 from batch_scoring.registry.tracking.store import local_store_as_default
-from tests.fleet_models import make_model, training_of
+from tests.fleet_models import make_model, sensor_folder, training_of
 
 pytestmark = pytest.mark.slow  # it imports MLflow
 
