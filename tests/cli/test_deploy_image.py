@@ -11,7 +11,7 @@ from kedro.framework.startup import bootstrap_project
 
 from batch_scoring import __version__
 from batch_scoring.cli import cli
-from batch_scoring.deploy.image.commit import read_commit
+from batch_scoring.core.commit import read_commit
 
 PROJECT = Path(__file__).parents[2]
 

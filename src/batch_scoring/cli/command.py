@@ -74,7 +74,7 @@ class UserErrorCommand(click.Command):
             return super().invoke(ctx)
 
     def explain(self, error: BaseException, options: dict[str, Any]) -> InputError | None:
-        """Find what a person can mend behind an error of another library; None for nothing."""
+        """Find what a person can correct behind an error of another library; None for nothing."""
         return None
 
     @contextmanager
@@ -155,7 +155,7 @@ PARAMS = click.option("--params", default="", metavar="KEY=VALUE,…", help="Ove
 
 
 def command(name: str, *options: Option) -> Callable[[Callable[..., None]], click.Command]:
-    """Make a command that shows what a person can mend as one line.
+    """Make a command that shows what a person can correct as one line.
 
     Parameters
     ----------

@@ -117,7 +117,7 @@ def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry
 def _build(env: str | None, variant: str, tag: str | None) -> Build:
     """Return the image named by the settings and the source tree."""
     from batch_scoring import __version__
-    from batch_scoring.deploy.image.commit import read_commit
+    from batch_scoring.core.commit import read_commit
     from batch_scoring.deploy.image.engine import Build, image_name
 
     plan = read_plan(env, tag=tag)

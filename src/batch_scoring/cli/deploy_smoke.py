@@ -105,7 +105,7 @@ def _price(plan: DeploymentPlan, max_minutes: int) -> str:
 
 def _push_image(plan: DeploymentPlan) -> str:
     from batch_scoring import __version__
-    from batch_scoring.deploy.image.commit import read_commit
+    from batch_scoring.core.commit import read_commit
     from batch_scoring.deploy.image.engine import (
         Build,
         build_command,

@@ -1,4 +1,4 @@
-"""`kedro readings …`: look at files of readings, and mend what was read from them.
+"""`kedro readings …`: look at files of readings, and correct what was read from them.
 
 Each command has a module of its own, `readings_<command>.py`, and is added to the group below.
 """

@@ -51,7 +51,7 @@ def explain(error: BaseException, options: Mapping[str, Any]) -> InputError | No
     unread = next((one for one in causes(error) if type(one).__module__.partition(".")[0] in _READERS), None)
     if unread is not None:
         reason = " ".join(str(unread).split())
-        return InputError(f"--params or the configuration cannot be read ({reason}); mend what it names")
+        return InputError(f"--params or the configuration cannot be read ({reason}); correct what it names")
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     raised_in = str(frame.f_globals.get("__name__"))
     if isinstance(error, AttributeError) and raised_in == "kedro.io.data_catalog":

@@ -44,12 +44,12 @@ def sentence_of(
     error : BaseException
         What ended it.
     explain : callable, optional
-        Finds what a person can mend behind an error of another library; None for nothing.
+        Finds what a person can correct behind an error of another library; None for nothing.
 
     Returns
     -------
     InputError
-        What a person can mend, as it was raised; else what a missing library, the system or ``explain`` says.
+        What a person can correct, as raised; else what a missing library, the system or ``explain`` says.
         Of any other error the traceback is written to a file that the sentence names.
     """
     return (

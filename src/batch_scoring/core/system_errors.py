@@ -33,7 +33,7 @@ _WORDS = {
     errno.ENOTDIR: ("a file is where a folder is expected", "remove it, or name another folder"),
     errno.EISDIR: ("a folder is where a file is expected", "remove it, or name another file"),
     errno.ENAMETOOLONG: ("the name is too long", "name a shorter one"),
-    errno.ELOOP: ("its symbolic links go in circles", "mend the links"),
+    errno.ELOOP: ("its symbolic links go in circles", "correct the links"),
     errno.ENOMEM: ("the memory is used up", "give this run more memory, or run fewer at once"),
     errno.EAGAIN: ("no more processes or threads may be started", "raise the limit (`ulimit -u`)"),
 }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from batch_scoring.core.commit import read_commit
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.deploy.arm.place import Place
 from batch_scoring.deploy.durations import short_text
-from batch_scoring.deploy.image.commit import image_tag
 from batch_scoring.deploy.names import Names, names_of
 from batch_scoring.deploy.settings import DeployParameters, read_settings
 from batch_scoring.jobs.context import open_context
@@ -42,8 +43,10 @@ class DeploymentPlan:
 
     @property
     def tag(self) -> str:
-        """Tag of the image."""
-        return image_tag(self.settings.image.tag)
+        """Tag of the image: the given one, or that of the version and the commit of this tree of files."""
+        from batch_scoring import __version__
+
+        return self.settings.image.tag or read_commit(Path.cwd()).tag(__version__)
 
     @property
     def place(self) -> Place:

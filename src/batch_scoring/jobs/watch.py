@@ -1,4 +1,4 @@
-"""Looks at a run until all its jobs have ended; it is shown on a terminal, in a log, or to a machine."""
+"""Watch a run until all its jobs have ended; it is shown on a terminal, in a log, or to a machine."""
 
 from __future__ import annotations
 

@@ -137,21 +137,7 @@ class ScoreRun:
         self._begin()
         if self._recalibration is not None:
             self._recalibration.begin(predictions)
-        self.table = predictions
-        self.windows = windows_scored(predictions, self.windows)
-        self._settings = (self.windows.progress(MADE_WITH) or 0) ^ self.domain.number
-        overall = read_mark(predictions, self.windows)
-        part = self.scope.part or ""
-        sensors = self._sensors(predictions, overall)
-        self._before = {sensor: read_mark(predictions, self.windows, sensor, part) for sensor in sensors}
-        of_parts = settings_of_parts(predictions)
-        self.renewed = {
-            sensor
-            for sensor, mark in self._before.items()
-            if self._is_other(mark) or (mark.version < 0 and of_parts.get(sensor, set()) - {self._settings})
-        }
-        self._again = {sensor for sensor, mark in self._before.items() if self._has_gained(sensor, mark)}
-        self._skip_those_that_fail_again()
+        overall = self._look_at(predictions)
         marks = {sensor: self._due_after(sensor) for sensor in self._before if sensor not in self.failed}
         due = DueWindows(self.windows, marks, self.scope, self._touched(marks))
         self.days = due.days
@@ -205,6 +191,25 @@ class ScoreRun:
             days=days,
         )
         return self.change
+
+    def _look_at(self, predictions: RowTable) -> Mark:
+        """Find how far each sensor is scored, and which are scored again; return the mark of all."""
+        self.table = predictions
+        self.windows = windows_scored(predictions, self.windows)
+        self._settings = (self.windows.progress(MADE_WITH) or 0) ^ self.domain.number
+        overall = read_mark(predictions, self.windows)
+        part = self.scope.part or ""
+        sensors = self._sensors(predictions, overall)
+        self._before = {sensor: read_mark(predictions, self.windows, sensor, part) for sensor in sensors}
+        of_parts = settings_of_parts(predictions)
+        self.renewed = {
+            sensor
+            for sensor, mark in self._before.items()
+            if self._is_other(mark) or (mark.version < 0 and of_parts.get(sensor, set()) - {self._settings})
+        }
+        self._again = {sensor for sensor, mark in self._before.items() if self._has_gained(sensor, mark)}
+        self._skip_those_that_fail_again()
+        return overall
 
     def _sensors(self, predictions: RowTable, overall: Mark) -> list[str]:
         """List the sensors that may have due windows."""

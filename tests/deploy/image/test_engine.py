@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from batch_scoring.core.commit import Commit, read_commit
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.image.commit import Commit, read_commit
 from batch_scoring.deploy.image.engine import (
     VARIANTS,
     Build,

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from batch_scoring.core.commit import Commit
 from batch_scoring.core.errors import InputError
-from batch_scoring.deploy.image.commit import Commit
 
 ENGINES = ("podman", "docker")
 # Of all files and layers, so that unchanged ones keep their digest. Archive tools support no older one.

@@ -165,6 +165,7 @@ class _Finder:
         }
         for rank, version in enumerate(list_versions(self.store, sensor)):
             copy = copies.get((registered_name(sensor), version.version))
+            reason: str | None
             if version.aliases:
                 reason = ", ".join(version.aliases)
             elif version.version in named:
@@ -176,8 +177,7 @@ class _Finder:
             elif self.now - _last_used(version) < self.retention.younger_than:
                 reason = "new, or scored not long ago"
             else:
-                yield version, None
-                continue
+                reason = None
             yield version, reason
 
     def _version(self, version: Version) -> Removal:
