@@ -41,6 +41,7 @@ class TrainParameters:
                 self.false_alarms_per_sensor_per_week > 0,
                 "a positive number",
             ),
+            "share": (0 < self.share <= 1, "more than 0 and at most 1, such as 0.7"),
             "range": (self.range is None or self.range > timedelta(0), "a duration, such as '28d', or null"),
             "warm_up": (self.warm_up >= timedelta(0), "a duration, such as '7d', or '0s'"),
         }

@@ -240,11 +240,6 @@ def test_without_windows_the_step_before_is_named(tmp_path):
         Workspace(tmp_path, days=0).train()
 
 
-def test_a_share_must_be_one(tmp_path):
-    with pytest.raises(InputError, match=r"train\.share is 0\.0"):
-        Workspace(tmp_path).train(share=0)
-
-
 def test_the_future_alone_is_nothing_to_train_on(tmp_path):
     trainings, _ = Workspace(tmp_path).train(at=datetime(2020, 1, 1, tzinfo=UTC))
     assert trainings == {}

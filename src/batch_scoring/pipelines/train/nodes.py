@@ -92,8 +92,6 @@ def train_models(
         When there are no windows, or a device or sensor asked for has none to train on.
     """
     settings = read_parameters(TrainParameters, parameters, "train").in_zone(timezone)
-    if not 0 < settings.share <= 1:
-        raise InputError(f"train.share is {settings.share}; it must be in (0, 1]")
     selection = Selection.read(device, sensor)
     sensors = windows.distinct("sensor")
     if not sensors:
