@@ -70,11 +70,22 @@ def silence(
     comment = (comment or "").strip() or None
     check_writer(who, comment, "silence")
     patterns = {"device": device, "sensor": sensor, "group": group}
+    times = {"start": start, "end": end, "every": every, "until": until}
+    _check_patterns(patterns)
+    _check_times(start, end, every, until)
+    row = {"silence_id": uuid.uuid4().hex, "at": at, "who": who.strip(), "change": SET, **patterns}
+    return from_rows([row | times | {"comment": comment}], SILENCES)
+
+
+def _check_patterns(patterns: Mapping[str, str]) -> None:
     for name, pattern in patterns.items():
         if not pattern or len(pattern) > _LONGEST_PATTERN:
             raise InputError(
                 f"silence: {name} {pattern[:50]!r} is not valid; expected a pattern, such as '*'"
             )
+
+
+def _check_times(start: datetime, end: datetime, every: str | None, until: datetime | None) -> None:
     if end <= start:
         raise InputError(f"silence: end {as_text(end)} is not valid; expected later than {as_text(start)}")
     if every is not None and every not in PERIODS:
@@ -87,9 +98,6 @@ def silence(
         raise InputError(
             "silence: until is not valid; expected a time after start, of a silence that comes again"
         )
-    row = {"silence_id": uuid.uuid4().hex, "at": at, "who": who.strip(), "change": SET, **patterns}
-    times = {"start": start, "end": end, "every": every, "until": until}
-    return from_rows([row | times | {"comment": comment}], SILENCES)
 
 
 def revoke(row: Mapping[str, Any], who: str, at: datetime) -> pa.Table:

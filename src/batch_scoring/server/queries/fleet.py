@@ -171,26 +171,33 @@ def count_heat(
     cell = choose_length((end - start) / 1e6, MAX_CELLS, least)
     grid = HeatGrid(len(devices), start, end, timedelta(seconds=cell))
     if not is_detailed:
-        place = np.full(len(totals.devices), -1)
-        place[devices] = np.arange(len(devices))
-        is_mine = totals.in_days(start, end)
-        if sensor:
-            is_mine &= totals.sensor == positions(pa.array([sensor]), totals.sensors)[0]
-        is_mine &= place[totals.device] >= 0
-        rows = np.flatnonzero(is_mine)
-        time = np.maximum(totals.day[rows].astype(np.int64) * DAY_US, start)
-        counts = (one[rows].astype(np.int64) for one in (totals.windows, totals.anomalies))
-        grid.add(place[totals.device[rows]], time, *counts)
+        _count_days(grid, totals, devices, sensor, start, end)
     elif len(devices):
-        names = totals.devices.take(to_arrow(devices))
-        wanted = [sensor] if sensor else None
-        for file in predictions.files(start, end, wanted, names.to_pylist()):
-            for rows in predictions.batches(
-                file, _HEAT, wanted, names.to_pylist(), encoded=("device", "sensor")
-            ):
-                time = to_numpy(rows["window_start"])
-                row = np.where((time >= start) & (time < end), positions(rows["device"], names), -1)
-                flags = to_numpy(rows["is_anomaly"]).astype(np.int64)
-                grid.add(row, time, np.ones(len(time), np.int64), flags)
+        _count_windows(grid, predictions, totals.devices.take(to_arrow(devices)), sensor, start, end)
     length = cell * 1_000_000
     return Heat(grid.first * length, length, grid.windows, grid.anomalies)
+
+
+def _count_days(grid: HeatGrid, totals: FleetTotals, devices: Int, sensor: str, start: int, end: int) -> None:
+    place = np.full(len(totals.devices), -1)
+    place[devices] = np.arange(len(devices))
+    is_mine = totals.in_days(start, end)
+    if sensor:
+        is_mine &= totals.sensor == positions(pa.array([sensor]), totals.sensors)[0]
+    is_mine &= place[totals.device] >= 0
+    rows = np.flatnonzero(is_mine)
+    time = np.maximum(totals.day[rows].astype(np.int64) * DAY_US, start)
+    counts = (one[rows].astype(np.int64) for one in (totals.windows, totals.anomalies))
+    grid.add(place[totals.device[rows]], time, *counts)
+
+
+def _count_windows(
+    grid: HeatGrid, predictions: RowTable, names: pa.Array, sensor: str, start: int, end: int
+) -> None:
+    sensors, devices = [sensor] if sensor else None, names.to_pylist()
+    for file in predictions.files(start, end, sensors, devices):
+        for rows in predictions.batches(file, _HEAT, sensors, devices, encoded=("device", "sensor")):
+            time = to_numpy(rows["window_start"])
+            row = np.where((time >= start) & (time < end), positions(rows["device"], names), -1)
+            flags = to_numpy(rows["is_anomaly"]).astype(np.int64)
+            grid.add(row, time, np.ones(len(time), np.int64), flags)
