@@ -192,21 +192,15 @@ def _score_all(
         is_fresh = stored.replace(keys[its_own], contents[its_own])
         if rescore:
             stored.drop(keys[its_own][is_scored])
-        rest = one.windows.select(_LEFT.names)
         if not is_scored.all():
-            rest = rest.filter(to_arrow(~is_scored & is_fresh))
-            has_model = positions(rest["device"], one.models["device"].combine_chunks()) >= 0
+            rest, has_model = _left_of(one, ~is_scored & is_fresh)
             left.append(rest)
             have_models.append(has_model)
             if not has_model.all():
                 earliest = int(to_numpy(rest["window_start"])[~has_model].min())
                 part.lacking[one.sensor] = min(earliest, part.lacking.get(one.sensor, earliest))
         scored += [new] if new.num_rows else []
-        devices = one.models["device"].combine_chunks()
-        # A copy: they are kept long, and would keep the models in memory.
-        copy = devices.take(to_arrow(np.arange(len(devices))))
-        earlier = part.modelled.get(one.sensor)
-        part.modelled[one.sensor] = copy if earlier is None else pa.concat_arrays([earlier, copy])
+        _note_models(part, one)
     if scored:
         part.predictions = pa.concat_tables(scored).combine_chunks()
     totals = [scored_totals(part.predictions, lambda sensor, _: champions.states_tail_probability(sensor))]
@@ -214,6 +208,21 @@ def _score_all(
         totals.append(unscored_totals(pa.concat_tables(left), np.concatenate(have_models)))
     part.totals = sorted_totals(pa.concat_tables(totals))
     return part
+
+
+def _left_of(range_: _Range, is_left: Bool) -> tuple[pa.Table, Bool]:
+    """Return the windows that stay without a prediction, and which of them are of devices with a model."""
+    rest = range_.windows.select(_LEFT.names).filter(to_arrow(is_left))
+    return rest, positions(rest["device"], range_.models["device"].combine_chunks()) >= 0
+
+
+def _note_models(part: ScoredPart, range_: _Range) -> None:
+    """Add the range's devices with models to those of its sensor."""
+    devices = range_.models["device"].combine_chunks()
+    # A copy: they are kept long, and would keep the models in memory.
+    copy = devices.take(to_arrow(np.arange(len(devices))))
+    earlier = part.modelled.get(range_.sensor)
+    part.modelled[range_.sensor] = copy if earlier is None else pa.concat_arrays([earlier, copy])
 
 
 def _score(
