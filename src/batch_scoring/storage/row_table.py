@@ -91,6 +91,25 @@ def no_change(table: RowTable) -> None:
     """Leave a table as it is: the update of a step without news."""
 
 
+class Look:
+    """An update that leaves a table as it is, and shows it to the step that yields it.
+
+    No node of Kedro may read what it writes. A step that needs a table of its own yields a look at it first:
+    what a step yields is saved before it goes on.
+
+    Attributes
+    ----------
+    table : RowTable
+        Once the look has been saved.
+    """
+
+    table: RowTable
+
+    def __call__(self, table: RowTable) -> None:
+        """Keep the table."""
+        self.table = table
+
+
 class RowTable(TableRows):
     """A Delta table: a version of it, and commits that make the next one.
 

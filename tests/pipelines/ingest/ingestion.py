@@ -17,7 +17,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.pipelines.ingest.nodes import Chunk, ingest_readings
-from batch_scoring.storage.row_table import Update, no_change
+from batch_scoring.storage.row_table import Look, Update, no_change
 from batch_scoring.tables.schemas import QUARANTINE, READINGS
 
 AT = "2026-02-01T00:00Z"
@@ -93,9 +93,6 @@ class Store:
         """
         chunks = ingest_readings(
             RawReadings(str(source)).load(),
-            self.sources_set.load(),
-            self.readings_set.load(),
-            self.quarantine_set.load(),
             settings | (group or {}),
             device,
             sensor,
@@ -103,9 +100,10 @@ class Store:
         )
         for *updates, counts in _until_all_is_saved(chunks):
             datasets = (self.readings_set, self.quarantine_set, self.sources_set)
+            is_look = isinstance(updates[0], Look)
             for dataset, update in zip(datasets, updates, strict=True):
                 _save(dataset, update)
-                if update is not no_change:
+                if not is_look and update is not no_change:
                     yield counts
             if updates == [no_change] * 3:
                 yield counts

@@ -20,9 +20,6 @@ def test_kedro_saves_readings_quarantine_sources_and_counts(tmp_path: Path):
     catalog = DataCatalog(
         {
             "raw_readings": RawReadings(str(source)),
-            "known_sources": store.sources_set,
-            "known_readings": store.readings_set,
-            "known_quarantine": store.quarantine_set,
             "erased": RowTableDataset(str(store.root / "erased")),
             "readings": store.readings_set,
             "quarantine": store.quarantine_set,

@@ -250,14 +250,12 @@ def test_other_types_of_the_same_moment_are_plain_too(kind, store: Store, tmp_pa
 
 def test_what_another_run_has_stored_meanwhile_is_not_stored_again(store: Store, tmp_path: Path):
     source = write(tmp_path / "a.parquet", plain_rows(3))
-    chunks = ingest_readings(
-        RawReadings(str(source)).load(),
-        *(one.load() for one in (store.sources_set, store.readings_set, store.quarantine_set)),
-        {},
-        None,
-        None,
-        AT,
-    )
+    chunks = ingest_readings(RawReadings(str(source)).load(), {}, None, None, AT)
+    *looks, _ = next(chunks)
+    for dataset, look in zip(
+        (store.readings_set, store.quarantine_set, store.sources_set), looks, strict=True
+    ):
+        dataset.save(look)
     update, *_ = next(chunks)
     store.ingest(source)
     before = store.readings()

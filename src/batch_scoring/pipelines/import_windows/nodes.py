@@ -20,7 +20,7 @@ from batch_scoring.ingestion.sources import choose_sources, known_rows, record_s
 from batch_scoring.ingestion.staging import staging_area
 from batch_scoring.ingestion.stream_windows import StagedWindows
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
-from batch_scoring.storage.row_table import Change, RowTable, Update, no_change
+from batch_scoring.storage.row_table import Change, Look, RowTable, Update, no_change
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.schemas import IMPORTED_WINDOWS, WINDOW_KEY, windows_schema
@@ -35,8 +35,6 @@ _NEVER = np.iinfo(np.int64).min
 
 def import_windows(
     stream_windows: list[SourceFile],
-    known_files: RowTable,
-    known_windows: RowTable,
     readings: RowTable,
     parameters: dict[str, Any],
     ingest: dict[str, Any],
@@ -45,17 +43,13 @@ def import_windows(
 
     Of several rows for a window the one with the latest ``processed_time`` counts, in whatever file and
     order they come. On days with readings of a sensor, its windows stay as ``aggregate`` makes them: it
-    knows late readings, too.
+    knows late readings, too. Where the table of windows is not the one that files were imported into, all
+    files are imported again.
 
     Parameters
     ----------
     stream_windows : list of SourceFile
         All files there are.
-    known_files : RowTable
-        Schema IMPORTED_WINDOWS: the files that earlier runs have imported.
-    known_windows : RowTable
-        What they have stored. Where this is not the table that the files were imported into, all files are
-        imported again.
     readings : RowTable
         Schema READINGS.
     parameters : dict
@@ -66,7 +60,7 @@ def import_windows(
     Yields
     ------
     windows : update
-        Adds and replaces windows.
+        A look at the stored ones first; then adds and replaces windows.
     imported_windows : update
         Records the files; last, so that a killed run is repeated.
 
@@ -77,8 +71,11 @@ def import_windows(
         imported then.
     """
     settings = read_parameters(AggregateParameters, parameters, "aggregate").of_stream
-    targets = {"windows": known_windows}
-    known = known_rows(known_files, targets, IMPORTED_WINDOWS)
+    looks = Look(), Look()
+    yield looks
+    windows, imported = (look.table for look in looks)
+    targets = {"windows": windows}
+    known = known_rows(imported, targets, IMPORTED_WINDOWS)
     sources = choose_sources(stream_windows, known, f"{settings.number}", Selection())
     for error in sources.unreadable.values():
         raise InputError(error)

@@ -13,8 +13,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 func=import_windows,
                 inputs=[
                     "stream_windows",
-                    "known_windows_files",
-                    "known_windows",
                     "readings",
                     "params:aggregate",
                     "params:ingest",

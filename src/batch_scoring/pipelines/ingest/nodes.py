@@ -30,7 +30,7 @@ from batch_scoring.ingestion.sources import (
     source_row,
 )
 from batch_scoring.ingestion.summary import counts_of, log_summary, no_counts, shortfalls_of
-from batch_scoring.storage.row_table import Change, RowTable, Update, no_change
+from batch_scoring.storage.row_table import Change, Look, RowTable, Update, no_change
 from batch_scoring.tables.schemas import READINGS
 
 if TYPE_CHECKING:
@@ -41,9 +41,6 @@ Chunk = tuple[Update, Update, Update, dict[str, Any]]
 
 def ingest_readings(
     raw_readings: list[SourceFile],
-    known_sources: RowTable,
-    known_readings: RowTable,
-    known_quarantine: RowTable,
     settings: Mapping[str, Any] | None,
     device: Any,
     sensor: Any,
@@ -52,15 +49,13 @@ def ingest_readings(
 ) -> Iterator[Chunk]:
     """Read the new and changed source files into the readings.
 
+    Where the table of readings or the quarantine is not the one that the sources were read into, all files
+    are read again.
+
     Parameters
     ----------
     raw_readings : list of SourceFile
         All source files, in the order that decides which of two contradicting readings is first.
-    known_sources : RowTable
-        Schema SOURCES: the files that earlier runs have read.
-    known_readings, known_quarantine : RowTable
-        What they have stored and refused. Where one of these tables is not the one that the files were read
-        into, all files are read again.
     settings : mapping
         ``params:ingest``, see :class:`~batch_scoring.ingestion.settings.IngestSettings`.
     device, sensor
@@ -68,14 +63,13 @@ def ingest_readings(
     at
         ``params:at``, the scheduled time. A reading is in the future when it is later than this
         and than now by more than ``max_future``.
-
     erased : RowTable, optional
         Schema ERASED: readings that people have deleted or replaced, and that no file brings back.
 
     Yields
     ------
     readings : update
-        Adds the readings that are not stored yet.
+        A look at the stored ones first; then adds the readings that are not stored yet.
     quarantine : update
         Replaces the refused rows of the files read.
     sources : update
@@ -94,14 +88,17 @@ def ingest_readings(
     selection = Selection.read(device, sensor)
     # A run that starts late for its scheduled time finds later readings, and they are no error.
     latest = max(scheduled_time(at), datetime.now(UTC)) + chosen.max_future
-    targets = {"readings": known_readings, "quarantine": known_quarantine}
-    known = known_rows(known_sources, targets)
+    looks = Look(), Look(), Look()
+    yield *looks, {}
+    readings, quarantine, read_before = (look.table for look in looks)
+    targets = {"readings": readings, "quarantine": quarantine}
+    known = known_rows(read_before, targets)
     sources = choose_sources(raw_readings, known, chosen.digest, selection, latest)
     if sources.unreadable and not (sources.pending or known.num_rows):
         raise InputError(next(iter(sources.unreadable.values())))
     before = [f"{text}; {SEE}" for text in refused_before(raw_readings, known, sources)]
     if not sources.pending:
-        yield partial(_require_stored_ids, selection, known_quarantine), no_change, no_change, {}
+        yield partial(_require_stored_ids, selection, quarantine), no_change, no_change, {}
         touched = record_sources(sources.touched, targets=targets) if sources.touched else no_change
         counts = no_counts(0) | {"shortfalls": [*sources.unreadable.values(), *before]}
         log_summary(counts, len(raw_readings))
@@ -119,13 +116,13 @@ def ingest_readings(
             area = stack.enter_context(staging_area(chosen))
             area.stage(files, latest)
             leave_out(area, gone, changed_ns)
-            refuse_new_devices(area, known_readings, chosen.max_new_devices)
+            refuse_new_devices(area, readings, chosen.max_new_devices)
             return area
 
         plain = read_plain(sources.pending, chosen, latest)
         if plain is not None and (
             plain.staged_ids("device") & {one.device for one in gone}
-            or are_too_many(plain, known_readings, chosen.max_new_devices)
+            or are_too_many(plain, readings, chosen.max_new_devices)
         ):
             plain = None
         new = NewReadings(plain or stage(), stage, chosen, changed_ns)
@@ -134,7 +131,7 @@ def ingest_readings(
         if unread and (is_nothing or chosen.on_bad_file == "stop"):
             raise InputError(unread[0])
         all_files = [file for file, _ in files.values()]
-        yield partial(_add_readings, new, selection, known_quarantine, all_files), no_change, no_change, {}
+        yield partial(_add_readings, new, selection, quarantine, all_files), no_change, no_change, {}
         # Only now: to decide on its rows, a file may have been read again.
         read = {number: file for number, (file, _) in files.items() if number not in new.rows.failed}
         yield no_change, replace_quarantine(new.rows, read), no_change, {}
@@ -144,7 +141,7 @@ def ingest_readings(
         counts = counts_of(new, len(files), unread + before + poor)
         yield no_change, no_change, record_sources(rows, targets=targets), counts
         log_summary(counts, len(raw_readings), new)
-    if poor and not (new.stored or known_readings.num_rows):
+    if poor and not (new.stored or readings.num_rows):
         raise InputError("; ".join(unread + poor))
 
 

@@ -13,9 +13,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 func=ingest_readings,
                 inputs=[
                     "raw_readings",
-                    "known_sources",
-                    "known_readings",
-                    "known_quarantine",
                     "params:ingest",
                     "params:device",
                     "params:sensor",
