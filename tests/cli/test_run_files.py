@@ -1,14 +1,16 @@
 """Files of options and archives of configuration, as people make them."""
 
+import logging
 import shutil
 import tarfile
 import zipfile
 
 import pytest
 from click.testing import CliRunner
+from kedro.framework.project import LOGGING
 
 from batch_scoring.cli.run import run
-from batch_scoring.cli.run_files import check_conf_source, read_options
+from batch_scoring.cli.run_files import check_conf_source, log_as_configured, read_options
 from batch_scoring.core.errors import InputError
 
 
@@ -78,6 +80,37 @@ def test_a_folder_is_the_one_with_base_in_it(conf):
     check_conf_source({"conf_source": str(conf)}, "base", "local")
     with pytest.raises(InputError, match=r"has no folder 'base'"):
         check_conf_source({"conf_source": str(conf / "base")}, "base", "local")
+
+
+@pytest.fixture
+def former_logging():
+    """Logging as Kedro sets it up by itself; put back as it was after the test."""
+    former, level = LOGGING.data, logging.getLogger("batch_scoring").level
+    LOGGING.configure(
+        {"version": 1, "disable_existing_loggers": False, "loggers": {"kedro": {"level": "INFO"}}}
+    )
+    yield
+    LOGGING.configure(former)
+    logging.getLogger("batch_scoring").setLevel(level)
+
+
+@pytest.mark.parametrize("name", ["conf", "conf.zip", "conf.tar.gz"])
+def test_a_run_logs_as_its_configuration_says(conf, name, former_logging):
+    loggers = "loggers: {batch_scoring: {level: DEBUG}}"
+    (conf / "logging.yml").write_text(f"{{version: 1, disable_existing_loggers: false, {loggers}}}")
+    log_as_configured(str(conf) if name == "conf" else pack(conf, name)["conf_source"])
+    levels = [logging.getLogger(one).level for one in ("batch_scoring", "kedro")]
+    assert levels == [logging.DEBUG, logging.NOTSET]
+
+
+def test_without_a_file_or_where_the_environment_names_one_nothing_changes(conf, former_logging, monkeypatch):
+    former = LOGGING.data
+    (conf / "logging.yml").unlink()
+    log_as_configured(str(conf))
+    (conf / "logging.yml").write_text("{version: 1, root: {level: DEBUG}}")
+    monkeypatch.setenv("KEDRO_LOGGING_CONFIG", "other.yml")
+    log_as_configured(str(conf))
+    assert LOGGING.data is former
 
 
 def test_what_is_not_on_this_machine_is_left_to_kedro():

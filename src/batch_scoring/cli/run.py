@@ -54,10 +54,11 @@ def _run_command() -> click.Command:
         if options["conf_source"]:
             from kedro.framework.project import settings
 
-            from batch_scoring.cli.run_files import check_conf_source
+            from batch_scoring.cli.run_files import check_conf_source, log_as_configured
 
             known = settings.CONFIG_LOADER_ARGS
             check_conf_source(options, known["base_env"], known["default_run_env"])
+            log_as_configured(options["conf_source"])
         check_load_versions(options)
         check_runner(options)
         return run_pipelines(**options)

@@ -96,6 +96,30 @@ def check_conf_source(options: Mapping[str, Any], base: str, default: str) -> No
         )
 
 
+def log_as_configured(source: str) -> None:
+    """Log as the configuration of ``--conf-source`` says: Kedro looks below the working directory alone.
+
+    Parameters
+    ----------
+    source : str
+        A folder, archive or URL. Without a ``logging.yml``, or where ``KEDRO_LOGGING_CONFIG`` names one,
+        nothing changes.
+    """
+    from kedro.config import OmegaConfigLoader
+    from kedro.framework.project import LOGGING, PACKAGE_NAME
+
+    if "KEDRO_LOGGING_CONFIG" in os.environ:
+        return
+    loader = OmegaConfigLoader(
+        source, base_env="", default_run_env="", config_patterns={"logging": ["logging.yml"]}
+    )
+    if found := loader["logging"]:
+        # Loggers that are not named keep their levels; those of the former configuration are not wanted.
+        former = {name: {"level": "NOTSET"} for name in LOGGING["loggers"] if name != PACKAGE_NAME}
+        LOGGING.configure(found | {"loggers": former | found.get("loggers", {})})
+        LOGGING.set_project_logging(PACKAGE_NAME)
+
+
 def _names(file: Path) -> list[str] | None:
     """Return what is in an archive that Kedro opens; it goes by the name of the archive."""
     try:
