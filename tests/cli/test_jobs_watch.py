@@ -1,9 +1,10 @@
-"""`kedro jobs list`, `watch`, `logs`, `cancel`, `retry`, `delete` and `timings` as a person types them."""
+"""`kedro jobs list`, `sensors`, `watch`, `logs`, `cancel`, `retry`, `delete` and `timings` as typed in."""
 
 import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +14,9 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.jobs import backends
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import State
+from tests.factories import make_windows
 from tests.jobs.runs import AT, Runs
+from tests.tables_on_disk import TableOnDisk
 
 pytestmark = pytest.mark.slow  # each command reads the configuration anew
 
@@ -85,6 +88,14 @@ def test_runs_of_an_engine_that_cannot_be_reached_are_listed_from_what_is_known(
 def test_without_runs_the_command_that_makes_one_is_named(jobs):
     assert jobs("list") == "There are no runs yet; `kedro jobs submit` makes one.\n"
     assert "`kedro jobs submit` makes one" in jobs("watch", expect=1)
+
+
+def test_the_sensors_with_windows_are_listed_for_people_and_programs(runs, jobs):
+    assert "there are no windows yet" in jobs("sensors", "--json", expect=1)
+    windows = TableOnDisk(Path(runs.data, "03_primary/windows"), "window_start")
+    windows.add(*(make_windows([[1.0]], sensor=sensor) for sensor in ('a "b"', "é,1")))
+    assert jobs("sensors").splitlines() == ['a "b"', "é,1"]
+    assert json.loads(jobs("sensors", "--json")) == ['a "b"', "é,1"]
 
 
 def test_the_jobs_of_a_run_are_listed_with_their_reasons(runs, jobs):

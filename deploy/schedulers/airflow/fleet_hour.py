@@ -7,7 +7,9 @@ A task may be killed, retried and run twice: what a run has committed stays as i
 from there. Hours that were missed need no run of their own.
 """
 
+import json
 import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 
 from airflow.providers.standard.operators.bash import BashOperator
@@ -27,14 +29,12 @@ def command(step: str, params: str = "") -> str:
     return f"exec env DO_NOT_TRACK=1 {run}"
 
 
-@task.external_python(python=f"{PROJECT}/.venv/bin/python", expect_airflow=False)
-def sensors(data: str) -> list[dict[str, str]]:
+@task
+def sensors() -> list[dict[str, str]]:
     """List the sensors with windows, each as the environment of its task: ids are no part of a command."""
-    import json
-
-    from batch_scoring.jobs.workspace import Workspace
-
-    return [{"SENSOR": json.dumps([sensor])} for sensor in Workspace(data).sensors()]
+    listing = [".venv/bin/kedro", "jobs", "sensors", "--json", f"--data={FLEET}"]
+    found = subprocess.run(listing, cwd=PROJECT, check=True, stdout=subprocess.PIPE).stdout
+    return [{"SENSOR": json.dumps([sensor])} for sensor in json.loads(found)]
 
 
 @dag(
@@ -57,7 +57,7 @@ def fleet_hour() -> None:
     def step(name: str, params: str = "") -> BashOperator:
         return BashOperator(task_id=name, bash_command=command(name, params), **shell)
 
-    found = sensors(FLEET)
+    found = sensors()
     score = BashOperator.partial(
         task_id="score",
         bash_command=command("score", ",sensor=$SENSOR"),

@@ -20,20 +20,12 @@ PROJECT = os.environ.get("BATCH_SCORING", "/opt/batch_scoring")
 FLEET = os.environ.get("FLEET", "/srv/fleet")  # the workspace
 READINGS = os.environ.get("READINGS", "/srv/readings")
 
-_SENSORS = """\
-import json, sys
-from batch_scoring.jobs.workspace import Workspace
-print(json.dumps(Workspace(sys.argv[1]).sensors()))
-"""
 
-
-def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run Python in the project's environment; raises CalledProcessError with its exit code."""
+def kedro(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command in the project's environment; raises CalledProcessError with its exit code."""
     environment = os.environ | {"DO_NOT_TRACK": "1"}
-    program = f"{PROJECT}/.venv/bin/python"
-    return subprocess.run(
-        [program, *arguments], cwd=PROJECT, env=environment, check=True, text=True, **options
-    )
+    command = [f"{PROJECT}/.venv/bin/kedro", *arguments]
+    return subprocess.run(command, cwd=PROJECT, env=environment, check=True, text=True, **options)
 
 
 def may_pass(_task: Any, _run: Any, state: Any) -> bool:
@@ -45,13 +37,13 @@ def may_pass(_task: Any, _run: Any, state: Any) -> bool:
 @task(retries=3, retry_delay_seconds=30, retry_condition_fn=may_pass, task_run_name="{step}")
 def run(step: str, params: str) -> None:
     """Run a pipeline of the project."""
-    python("-m", "kedro", "run", f"--pipelines={step}", "--params", params)
+    kedro("run", f"--pipelines={step}", "--params", params)
 
 
 @task
 def sensors() -> list[str]:
     """List the sensors with windows."""
-    return json.loads(python("-c", _SENSORS, FLEET, stdout=subprocess.PIPE).stdout)
+    return json.loads(kedro("jobs", "sensors", "--json", f"--data={FLEET}", stdout=subprocess.PIPE).stdout)
 
 
 @flow(task_runner=ThreadPoolTaskRunner(max_workers=8), timeout_seconds=50 * 60)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from batch_scoring.cli.command import PARAMS, cluster_command
+from batch_scoring.cli.command import JSON, PARAMS, cluster_command, print_json
 from batch_scoring.cli.jobs_plan import plan, prices
 from batch_scoring.cli.jobs_timings import timings
 from batch_scoring.cli.jobs_watch import cancel, delete, list_runs, logs, retry, watch
@@ -93,6 +93,18 @@ def register_models(cluster: Cluster, run: str) -> None:
         raise SystemExit(FAILED)
 
 
+@cluster_command("sensors", JSON)
+def list_sensors(cluster: Cluster, as_json: bool) -> None:
+    """List the sensors with windows, a line each: for schedulers that make a task of each."""
+    from batch_scoring.jobs.workspace import Workspace
+
+    sensors = Workspace(cluster.data).sensors()
+    if as_json:
+        print_json(sensors)
+    else:
+        click.echo("\n".join(sensors))
+
+
 def _scheduled(at: str | None, floor: bool, settings: JobsParameters) -> datetime:
     """Return the scheduled time, UTC; by default the last full one."""
     from batch_scoring.core.parameters import scheduled_time
@@ -107,6 +119,7 @@ def _scheduled(at: str | None, floor: bool, settings: JobsParameters) -> datetim
 for one in (
     submit_jobs,
     register_models,
+    list_sensors,
     plan,
     prices,
     timings,
