@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -48,3 +49,52 @@ def test_training_promotion_and_rollback_work_over_http(tmp_path, new_database, 
             model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
             assert model.predict(model.input_example)["score"].notna().all()
     assert not (tmp_path / "mlflow").exists()
+
+
+@pytest.mark.slow
+def test_what_is_pruned_is_gone_from_the_server_and_what_stays_loads(tmp_path, new_database, monkeypatch):
+    shutil.copy(new_database, tmp_path / "mlflow.db")
+    with mlflow_server(tmp_path) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        published = tmp_path / "published"
+        for seed in range(4):
+            dataset = TrackedFleetModels(str(tmp_path), child_runs_up_to=2)
+            for sensor in SENSORS:
+                dataset.save({sensor: make_training(sensor, seed=seed)})
+            dataset.confirm()
+        store, later = dataset.store, datetime.now(UTC) + timedelta(days=60)
+        before = artifacts(tmp_path)
+
+        def prune(**options):
+            return tracking.prune(store, published, tracking.Retention(keep=1), later, **options)
+
+        assert kinds(prune(dry_run=True)) == kinds(prune(dry_run=True)) == ["run"] * 2 + ["version"] * 4
+        assert artifacts(tmp_path) == before
+        assert kinds(prune(sensor=SENSORS[1])) == ["version"] * 2
+        assert kinds(prune()) == ["run"] * 2 + ["version"] * 2
+        assert kinds(prune()) == []
+
+        import mlflow
+
+        for sensor in SENSORS:
+            assert [one.version for one in tracking.list_versions(store, sensor)] == ["4", "3"]
+            name = tracking.names.registered_name(sensor)
+            with pytest.raises(mlflow.exceptions.MlflowException, match="not found"):
+                mlflow.pyfunc.load_model(f"models:/{name}/1")
+            for version in ("3", "4"):
+                model = mlflow.pyfunc.load_model(f"models:/{name}/{version}")
+                assert model.predict(model.input_example)["score"].notna().all()
+    left = artifacts(tmp_path)
+    assert left < before
+    assert sum(one.endswith("MLmodel") for one in left) == 4
+    assert sum(one.endswith("MLmodel") for one in before) == 8
+
+
+def kinds(found):
+    """Of what goes from the server."""
+    return sorted(one.kind for one in found.removals if one.kind != "published")
+
+
+def artifacts(folder):
+    """The files that the server keeps."""
+    return {str(one) for one in (folder / "artifacts").rglob("*") if one.is_file()}
