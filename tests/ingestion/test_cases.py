@@ -198,6 +198,33 @@ def test_device_and_sensor_may_be_named(store: Store, tmp_path: Path):
     assert ingest(store, source, device=7, sensor="s")[0][1:] == ("7", "s", 1.5)
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_device_that_is_named_stands_for_the_column_of_the_file(store: Store, tmp_path: Path, suffix: str):
+    source = tmp_path / f"a.{suffix}"
+    if suffix == "csv":
+        write_csv(source, f"{T0},own,s,1.5")
+    elif suffix == "jsonl":
+        write_json_lines(source, {"timestamp": T0, "device": "own", "sensor": "s", "value": 1.5})
+    else:
+        write_parquet(source, timestamp=[T0], device=["own"], sensor=["s"], value=[1.5])
+    assert [row[1:] for row in ingest(store, source, device=7)] == [("7", "s", 1.5)]
+
+
+@pytest.mark.parametrize("name", ["source", "row", "filename", "raw_value", "malformed"])
+@pytest.mark.parametrize("n_files", [1, 2])
+def test_columns_of_parquet_may_have_names_that_the_reading_of_files_uses(
+    store: Store, tmp_path: Path, name: str, n_files: int
+):
+    for n in range(n_files):
+        columns = {name: ["own", "own"], "sensor": ["s", "s"], "value": [1.5 + n, float("inf")]}
+        write_parquet(
+            tmp_path / "in" / f"{n}.parquet", time=[T0.replace("03-02", f"03-0{2 + n}"), T1], **columns
+        )
+    # A refused reading has files read by SQL.
+    store.ingest(tmp_path / "in", at=AT, columns={"device": name})
+    assert [row[1:] for row in sorted(store.readings())] == [("own", "s", 1.5 + n) for n in range(n_files)]
+
+
 def test_parts_of_a_machine_in_the_path_of_wide_files_are_told_apart(store: Store, tmp_path: Path):
     time = "2026-03-02T00:00:00Z"
     write_csv(tmp_path / "in" / "unit-a" / "motor" / "1.csv", f"{time},1,2", header="time,rpm,temp")

@@ -12,8 +12,8 @@ import pyarrow as pa
 from batch_scoring.ingestion.numbers import converted, is_missing, value_of
 from batch_scoring.ingestion.relations import RawRelation
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.source_formats import parquet_scan
-from batch_scoring.ingestion.sql import escape_glob, literal, reason_of
+from batch_scoring.ingestion.source_formats import FILE_NAME, FILE_NUMBER, parquet_scan
+from batch_scoring.ingestion.sql import escape_glob, identifier, literal, reason_of
 from batch_scoring.ingestion.times import time_of
 
 if TYPE_CHECKING:
@@ -80,12 +80,13 @@ def scan_files(opened: Sequence[OpenedFile]) -> str:
     """Scan some Parquet files of one form, or a JSON array, with the number of each row's file."""
     if opened[0].relation.kind != "parquet":
         return f"SELECT {opened[0].number} AS source"
+    name, number = identifier(FILE_NAME), identifier(FILE_NUMBER)
     files = ", ".join(literal(escape_glob(one.path)) for one in opened)
     scan = parquet_scan(files)
     if len(opened) == 1:
-        return f"SELECT {opened[0].number} AS source, * FROM {scan}"
+        return f"SELECT {opened[0].number} AS {number}, * FROM {scan}"
     numbers = ", ".join(f"({literal(one.path)}, {one.number})" for one in opened)
     return (
-        f"SELECT source, rows.* FROM {scan} AS rows "
-        f"JOIN (VALUES {numbers}) AS files(filename, source) USING (filename)"
+        f"SELECT {number}, rows.* FROM {scan} AS rows "
+        f"JOIN (VALUES {numbers}) AS files({name}, {number}) USING ({name})"
     )

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import duckdb
 
 SAMPLE_ROWS = 200
+# What a scan adds to the columns of Parquet files: under a usual name it would stand for one of theirs.
+FILE_NAME, FILE_NUMBER = "batch_scoring file name", "batch_scoring file number"
 # Of each column what DuckDB's DESCRIBE says: first its name and its type.
 Described = list[tuple[str, ...]]
 
@@ -39,8 +41,8 @@ Described = list[tuple[str, ...]]
 def parquet_scan(files: str) -> str:
     """Return the SQL function that reads Parquet files, listed as SQL literals."""
     return (
-        f"read_parquet([{files}], file_row_number = true, filename = true, binary_as_string = true, "
-        "hive_partitioning = false)"
+        f"read_parquet([{files}], file_row_number = true, filename = {literal(FILE_NAME)}, "
+        "binary_as_string = true, hive_partitioning = false)"
     )
 
 
@@ -89,18 +91,17 @@ def _parquet_relation(
     if schema not in described:
         scan = parquet_scan(literal(escape_glob(path)))
         described[schema] = connection.execute(
-            f"DESCRIBE SELECT * EXCLUDE (file_row_number, filename) FROM {scan}"
+            f"DESCRIBE SELECT * EXCLUDE (file_row_number, {identifier(FILE_NAME)}) FROM {scan}"
         ).fetchall()
     names, types = [row[0] for row in described[schema]], [row[1] for row in described[schema]]
     shape = find_shape(names, settings, path, lambda: parquet_kinds(path, settings), ids)
     has_numbers = shape.sensors and all(is_number(types[at]) for at in shape.sensors)
     number = "DOUBLE" if has_numbers else "VARCHAR"
-    sql = select_records(
-        shape,
-        lambda at: identifier(names[at]),
-        "SELECT *, file_row_number + 1 AS row FROM source_rows",
-        number=number,
+    columns = ", ".join(f"{identifier(name)} AS column_{at}" for at, name in enumerate(names))
+    records = (
+        f"SELECT {identifier(FILE_NUMBER)} AS source, file_row_number + 1 AS row, {columns} FROM source_rows"
     )
+    sql = select_records(shape, lambda at: f"column_{at}", records, number=number)
     return RawRelation(
         sql,
         types[shape.roles["timestamp"]] if "timestamp" in shape.roles else "VARCHAR",
