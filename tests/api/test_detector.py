@@ -1,5 +1,6 @@
 import ast
 import pickle
+import shutil
 import warnings
 from datetime import UTC, datetime, timedelta
 
@@ -125,6 +126,37 @@ def test_what_is_refused_or_not_scored_is_said(fitted, broken):
     assert set(predictions["device"]) == {"pump-1", "pump-2"}
 
 
+def test_models_of_other_windows_are_not_scored_without_a_word(fitted, broken):
+    other = pickle.loads(pickle.dumps(fitted)).set_params(window="30min")
+    with pytest.raises(InputError, match=r"'temperature' was not scored: .*window"):
+        other.predict(broken)
+    with pytest.raises(InputError, match="was not scored"):
+        other.incidents(broken)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.unlink(),
+        lambda file: file.write_bytes(file.read_bytes()[:-100]),
+        lambda file: file.write_bytes(file.read_bytes()[:200] + b"x" + file.read_bytes()[201:]),
+        lambda file: shutil.rmtree(file.parents[1]),
+    ],
+)
+def test_a_damaged_detector_is_not_loaded(fitted, tmp_path, damage):
+    fitted.save(tmp_path / "saved")
+    damage(next((tmp_path / "saved/models/temperature").glob("*.arrow")))
+    with pytest.raises(InputError, match=r"(damaged|missing|no models).*; save the detector again$"):
+        FleetDetector.load(tmp_path / "saved")
+
+
+def test_settings_that_json_cannot_hold_are_not_saved(fitted, tmp_path):
+    other = pickle.loads(pickle.dumps(fitted)).set_params(settings={"train": {"from": START}})
+    with pytest.raises(InputError, match="settings cannot be saved"):
+        other.save(tmp_path / "saved")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("readings", "message"),
     [
@@ -154,9 +186,20 @@ def test_what_cannot_be_read_is_said_with_the_settings_to_pass():
         FleetDetector(window="1h", settings=settings).fit(frame.head(3))
 
 
-def test_an_unknown_setting_is_an_error():
-    with pytest.raises(InputError, match="did you mean"):
-        FleetDetector(settings={"train": {"shar": 1.0}}).fit(readings_of(1))
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train": {"shar": 1.0}}, "did you mean 'share'"),
+        ({"trian": {"share": 1.0}}, "did you mean 'train'"),
+        ({"train": 1.0}, "expected a mapping for each step"),
+        (1.0, "expected a mapping for each step"),
+        ({"aggregate": {"features": ["nope"]}}, "feature 'nope' is not valid"),
+        ({"train": {"from": "2027-01-01"}}, "expected a whole window .*train.from"),
+    ],
+)
+def test_a_setting_that_is_not_valid_is_an_error(settings, message):
+    with pytest.raises(InputError, match=message):
+        FleetDetector(window="1h", settings=settings).fit(readings_of(1))
 
 
 @pytest.mark.slow

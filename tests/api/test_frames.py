@@ -1,6 +1,7 @@
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from batch_scoring.api.frames import as_native, as_table
@@ -27,6 +28,26 @@ def test_frames_become_tables(frame, names):
     assert type(as_native(table, frame)) is type(frame)
 
 
-def test_other_objects_are_refused():
-    with pytest.raises(InputError, match="dict; expected a frame"):
-        as_table({"a": [1]})
+def test_categories_of_polars_can_be_written():
+    texts = pl.DataFrame({"a": ["x", "y"]})
+    table = as_table(
+        texts.with_columns(b=pl.col("a").cast(pl.Categorical), c=pl.col("a").cast(pl.Enum(["x", "y"])))
+    )
+    pq.write_table(table, pa.BufferOutputStream())
+    assert table.to_pydict() == {name: ["x", "y"] for name in "abc"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"a": [1]}, "dict; expected a frame"),
+        (pl.LazyFrame({"a": [1]}), r"LazyFrame; expected a frame in memory, such as its collect\(\)"),
+        (pd.Series([1.0]), "this Series is not valid"),
+        (pd.DataFrame({"value": [1.0, "bad"]}), "'bad'.*value.*expected columns of one type"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "['a', 'a'].*of different names"),
+        (pd.DataFrame({"value": [1j]}), "value.*expected columns of one type"),
+    ],
+)
+def test_what_is_no_table_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        as_table(given)

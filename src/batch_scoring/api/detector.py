@@ -16,8 +16,10 @@ from sklearn.exceptions import NotFittedError
 
 from batch_scoring import __version__
 from batch_scoring.api.frames import as_native, as_table
-from batch_scoring.api.site import Site
+from batch_scoring.api.site import Site, verify_models
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import suggestion
+from batch_scoring.settings_check import GROUPS
 
 _SETTINGS, _MODELS = "detector.json", "models"
 _FORMAT = 1
@@ -103,6 +105,10 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
         with self._site(readings, Path(models.name)) as site:
             status = site.train()
             self.refused_ = self._refused(site, readings)
+        if not status.num_rows:
+            raise InputError(
+                "no model could be trained; expected a whole window (aggregate.window) from train.from to train.to"
+            )
         if not any(Path(models.name).iterdir()):
             row = status.slice(0, 1).to_pylist()[0]
             raise InputError(
@@ -134,7 +140,7 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            When no reading can be used.
+            When no reading can be used, or ``window`` is another one than that of the models.
         NotFittedError
             Before :meth:`fit`.
         """
@@ -175,18 +181,24 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            When it exists.
+            When it exists, or settings hold what JSON has no form for.
         NotFittedError
             Before :meth:`fit`.
         """
         place = Path(path)
         if place.exists():
             raise InputError(f"{place} exists; expected the name of a new folder, or remove it first")
+        known = {"format": _FORMAT, "version": __version__, "parameters": self.get_params()}
+        try:
+            text = json.dumps(known, indent=2) + "\n"
+        except TypeError as error:
+            raise InputError(
+                f"settings cannot be saved ({error}); expected text, numbers, lists and mappings"
+            ) from None
         unfinished = place.with_name(f"{place.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(self._folder(), unfinished / _MODELS)
-        known = {"format": _FORMAT, "version": __version__, "parameters": self.get_params()}
-        (unfinished / _SETTINGS).write_text(json.dumps(known, indent=2) + "\n")
+        (unfinished / _SETTINGS).write_text(text)
         unfinished.rename(place)
 
     @classmethod
@@ -196,19 +208,23 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         InputError
-            When there is none, or a later version has written it.
+            When there is none, it is damaged, or a later version has written it.
         """
         place = Path(path)
         try:
             known = json.loads((place / _SETTINGS).read_text())
-            is_later, parameters = known["format"] > _FORMAT, known["parameters"]
+            is_later, version = known["format"] > _FORMAT, known["version"]
+            detector = None if is_later else cls(**known["parameters"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{place} is not a saved detector ({error}); expected a folder that FleetDetector.save wrote"
             ) from None
-        if is_later:
-            raise InputError(f"{place} was saved by batch_scoring {known['version']}; upgrade to load it")
-        detector = cls(**parameters)
+        if detector is None:
+            raise InputError(f"{place} was saved by batch_scoring {version}; upgrade to load it")
+        try:
+            verify_models(place / _MODELS)
+        except InputError as error:
+            raise InputError(f"{str(error).partition(';')[0]}; save the detector again") from None
         detector._models = TemporaryDirectory(prefix="batch_scoring_models_")
         shutil.copytree(place / _MODELS, detector._models.name, dirs_exist_ok=True)
         return detector
@@ -250,7 +266,7 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
             "aggregate": {"window": self.window},
             "train": {"share": 1.0, "false_alarms_per_sensor_per_week": self.false_alarms_per_week},
         }
-        more = {step: dict(values) for step, values in (self.settings or {}).items()}
+        more = _settings_by_step(self.settings or {})
         merged = {step: own.get(step, {}) | more.get(step, {}) for step in own.keys() | more.keys()}
         return Site(as_table(readings), merged, models)
 
@@ -265,6 +281,19 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
                 f"{refused.num_rows:,} readings were refused ({listed}); see refused_", stacklevel=3
             )
         return as_native(refused, like)
+
+
+def _settings_by_step(settings: Any) -> dict[str, dict[str, Any]]:
+    if not (isinstance(settings, Mapping) and all(isinstance(one, Mapping) for one in settings.values())):
+        raise InputError(
+            f"settings: {settings!r} is not valid; expected a mapping for each step, such as "
+            "{'train': {'fit': {'nu': 0.05}}}"
+        )
+    for step in settings:
+        if step not in GROUPS:
+            hint = suggestion(step, GROUPS) or f"known are: {', '.join(sorted(GROUPS))}"
+            raise InputError(f"settings: there is no step {step!r}; {hint}")
+    return {step: dict(values) for step, values in settings.items()}
 
 
 def _warn_of_unscored(site: Site) -> None:

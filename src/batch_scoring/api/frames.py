@@ -6,7 +6,7 @@ from typing import Any
 
 import narwhals as nw
 import pyarrow as pa
-from narwhals.dependencies import is_into_dataframe
+from narwhals.dependencies import is_into_dataframe, is_into_lazyframe
 
 from batch_scoring.core.errors import InputError
 
@@ -19,13 +19,20 @@ def as_table(frame: Any) -> pa.Table:
     Raises
     ------
     InputError
-        When it is no frame, or has no rows.
+        When it is no frame in memory, has no rows, or a column that Arrow has no type for.
     """
+    kind = type(frame).__name__
+    if is_into_lazyframe(frame):
+        raise InputError(f"readings are a {kind}; expected a frame in memory, such as its collect() returns")
     if not hasattr(frame, "__arrow_c_stream__"):
+        raise InputError(f"readings are a {kind}; expected a frame, such as one of pandas or Polars")
+    try:
+        table = pa.table(frame).replace_schema_metadata(None)
+    except (pa.ArrowException, TypeError, ValueError) as error:
         raise InputError(
-            f"readings are a {type(frame).__name__}; expected a frame, such as one of pandas or Polars"
-        )
-    table = pa.table(frame).replace_schema_metadata(None)
+            f"readings: this {kind} is not valid ({error}); expected columns of one type each, such as "
+            "numbers or text, and of different names"
+        ) from None
     if table.num_rows == 0:
         raise InputError("readings: the frame has no rows; expected one measurement or more")
     if _INDEX in table.column_names:
@@ -34,7 +41,19 @@ def as_table(frame: Any) -> pa.Table:
         )
         names = ["timestamp" if name == _INDEX else name for name in table.column_names]
         table = table.rename_columns(names) if is_time else table.drop_columns([_INDEX])
-    return table
+    return pa.table([_written(column) for column in table.columns], table.column_names)
+
+
+def _written(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give categories of Polars a type that Arrow can write to Parquet."""
+    kind = column.type
+    if not (pa.types.is_dictionary(kind) and pa.types.is_string_view(kind.value_type)):
+        return column
+    parts = [
+        pa.DictionaryArray.from_arrays(part.indices, part.dictionary.cast(pa.string()))
+        for part in column.chunks
+    ]
+    return pa.chunked_array(parts)
 
 
 def as_native(table: pa.Table, like: Any) -> Any:

@@ -12,10 +12,11 @@ from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from kedro.io import AbstractDataset, MemoryDataset
+from kedro.io import AbstractDataset, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.system_errors import causes
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.ingestion.inspection.advice import in_python
@@ -64,6 +65,21 @@ class _Models(AbstractDataset[dict[str, Training], dict[str, Callable[[], Any]]]
         return {"folder": self._folder.path()}
 
 
+def verify_models(folder: Path) -> None:
+    """Read all models in a folder.
+
+    Raises
+    ------
+    InputError
+        When there are none, or they are damaged.
+    """
+    sensors = list_published(open_folder(str(folder)))
+    if not sensors:
+        raise InputError(f"{folder}: there are no models")
+    for sensor in sensors:
+        load_published(folder, sensor).verify()
+
+
 class Site:
     """A workspace; its folder is there until it is closed.
 
@@ -84,6 +100,7 @@ class Site:
         self._datasets: dict[str, AbstractDataset[Any, Any]] = {
             **tables,
             **{name: tables[of] for name, of in _KNOWN.items()},
+            "score_counts": MemoryDataset(),
             "raw_readings": RawReadings(str(source)),
             "fleet_models": _Models(models),
             "previous_models": MemoryDataset({}),
@@ -117,8 +134,17 @@ class Site:
         return self._load("train_status").read()
 
     def score(self) -> pa.Table:
-        """Score all windows; returns the predictions, schema PREDICTIONS."""
+        """Score all windows; returns the predictions, schema PREDICTIONS.
+
+        Raises
+        ------
+        InputError
+            When a sensor could not be scored: its models are of other windows, or damaged.
+        """
         self._run("score")
+        shortfalls = self._datasets["score_counts"].load()["shortfalls"]
+        if shortfalls:
+            raise InputError("; ".join(shortfalls))
         order = [(name, "ascending") for name in ("sensor", "device", "window_start")]
         return self._load("predictions").read().sort_by(order)
 
@@ -163,7 +189,10 @@ class Site:
     def _save(self, names: Sequence[str], chunk: Sequence[Any]) -> None:
         for name, data in zip(names, chunk, strict=True):
             if name in self._datasets:
-                self._datasets[name].save(data)
+                try:
+                    self._datasets[name].save(data)
+                except DatasetError as error:
+                    raise next((one for one in causes(error) if isinstance(one, InputError)), error) from None
 
     def _input(self, name: str) -> Any:
         kind, _, path = name.partition(":")
