@@ -42,8 +42,6 @@ _TIMES = {
     "gaps": "start",
 }
 _TABLES = ("sources", "quarantine", "erased", "train_status", "device_incidents", *_TIMES)
-# Under these names `ingest` finds what it writes.
-_KNOWN = {f"known_{name}": name for name in ("sources", "readings", "quarantine")}
 
 
 class _Models(AbstractDataset[dict[str, Training], dict[str, Callable[[], Any]]]):
@@ -99,7 +97,6 @@ class Site:
         tables = {name: self._table(name) for name in _TABLES}
         self._datasets: dict[str, AbstractDataset[Any, Any]] = {
             **tables,
-            **{name: tables[of] for name, of in _KNOWN.items()},
             "score_counts": MemoryDataset(),
             "raw_readings": RawReadings(str(source)),
             "fleet_models": _Models(models),
