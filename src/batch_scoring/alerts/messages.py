@@ -12,14 +12,13 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
+from batch_scoring.alerts.sinks.base import Message
 from batch_scoring.core.moments import as_text
 from batch_scoring.core.text import printable
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.incidents.expected import expected_words
 from batch_scoring.tables.arrow_arrays import as_rows
 from batch_scoring.tables.schemas import NOTIFICATIONS
-
-Message = dict[str, Any]
 
 # The columns that say what became of an event, not what it is.
 _OF_LEDGER = ("silenced_by", "sink", "message_id", "is_delivered")

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from batch_scoring.alerts.changes import EVENTS
 from batch_scoring.alerts.ledger import Ledger
-from batch_scoring.alerts.messages import Form, Message, message_of
-from batch_scoring.alerts.sinks.base import RefusedError, Sink, UnreachableError
+from batch_scoring.alerts.messages import Form, message_of
+from batch_scoring.alerts.sinks.base import Message, RefusedError, Sink, UnreachableError
 from batch_scoring.core.deadline import call_within
 from batch_scoring.tables.arrow_arrays import to_arrow
 

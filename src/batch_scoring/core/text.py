@@ -63,6 +63,17 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def short_line(text: str) -> str:
+    """Shorten what a service says to one line of at most 300 characters, without a final period.
+
+    Examples
+    --------
+    >>> short_line("The pool is full.   Try again. ")
+    'The pool is full. Try again'
+    """
+    return " ".join(text.split())[:300].rstrip(".")
+
+
 def printable(text: str) -> str:
     """Escape characters that would move a terminal's cursor."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -108,8 +108,8 @@ class HubReader:
         InputError
             When the hub cannot be read; after what could be read was yielded.
         """
-        from batch_scoring.event_hub.drain import Drain, HandOn, Limits
-        from batch_scoring.event_hub.sync import iterate
+        from batch_scoring.event_hub.drain import Drain, Limits
+        from batch_scoring.event_hub.sync import HandOn, iterate
 
         after = {name: at.sequence_number for name, at in self._checkpoints.read().items()}
         for name, number in (landed or {}).items():

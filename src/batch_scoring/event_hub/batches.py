@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.event_hub.properties import properties_text
+from batch_scoring.event_hub.properties import properties_text, text_of
 from batch_scoring.tables.arrow_arrays import constant, packed, strings, to_arrow
 from batch_scoring.tables.schemas import EVENTS
 
@@ -126,8 +126,4 @@ def body_of(event: Any) -> bytes:
         if isinstance(body, str):
             return body.encode()
         parts = list(body) if not isinstance(body, dict) and hasattr(body, "__iter__") else body
-        return json.dumps(parts, default=_text).encode()
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+        return json.dumps(parts, default=text_of).encode()

@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import pyarrow as pa
-
 from batch_scoring.core.errors import InputError
 from batch_scoring.event_hub.address import Address
 from batch_scoring.event_hub.batches import PartitionBuffer
 from batch_scoring.event_hub.errors import diagnose, sentence
+from batch_scoring.event_hub.sync import HandOn
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-HandOn = Callable[[pa.Table], Awaitable[None]]
 
 # Bytes buffered before writing; also the maximum size of a partition's file before compression.
 BUFFER_BYTES = 64 << 20

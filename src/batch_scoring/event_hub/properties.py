@@ -28,9 +28,9 @@ def properties_text(system: Mapping[Any, Any] | None, application: Mapping[Any, 
     >>> properties_text({b"x-opt-offset": b"0"}, None) is None
     True
     """
-    named = {_text(name): value for name, value in (system or {}).items()}
+    named = {text_of(name): value for name, value in (system or {}).items()}
     found = {name: _plain(named[name], name == ENQUEUED) for name in _SYSTEM if named.get(name) is not None}
-    own = {_text(name): _plain(value) for name, value in (application or {}).items() if value is not None}
+    own = {text_of(name): _plain(value) for name, value in (application or {}).items() if value is not None}
     stated = found | ({"properties": own} if own else {})
     return json.dumps(stated, ensure_ascii=False) if stated else None
 
@@ -40,8 +40,9 @@ def _plain(value: Any, is_time: bool = False) -> Any:
         return value.isoformat()
     if is_time and isinstance(value, int):
         return datetime.fromtimestamp(value / 1000, UTC).isoformat()
-    return value if isinstance(value, (bool, int, float)) else _text(value)
+    return value if isinstance(value, (bool, int, float)) else text_of(value)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return a value as text; bytes that are no UTF-8 stay visible."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

@@ -38,7 +38,7 @@ from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_num
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import day_pieces
-from batch_scoring.tables.schemas import INCIDENTS, JUDGED, OF_PEAK, PREDICTIONS, WINDOW_KEY
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED, OF_PEAK, PREDICTIONS
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,6 @@ VERSION = 8
 STEP, RULES = "incidents", "incidents.rules"
 
 _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
-_TIMES = (*WINDOW_KEY, "window_end")
 _SERIES = ("sensor", "device")
 _BY_SERIES = [("sensor", "ascending"), ("device", "ascending")]
 _NOTHING, _NO_WINDOWS = empty_table(INCIDENTS), empty_table(_WINDOWS)

@@ -20,11 +20,10 @@ from azure.core.exceptions import (
 
 from batch_scoring.cloud.credentials import Credentials
 from batch_scoring.core.errors import InputError
-from batch_scoring.storage.remote import ChangedMeanwhileError
+from batch_scoring.storage.remote import RUN_AGAIN, ChangedMeanwhileError
 
 # The service refuses signatures older or newer than this.
 _MAX_SKEW = timedelta(minutes=15)
-_RUN_AGAIN = "no file was half written: run again once this is fixed"
 
 
 @contextmanager
@@ -142,11 +141,11 @@ def _clock_skew(date: str | None) -> timedelta:
 def _failed(status: int, code: str) -> str:
     named = f"{status} {code}".strip()
     if status in (429, 503):
-        return f"the storage is throttled ({named}) after all retries; {_RUN_AGAIN}"
+        return f"the storage is throttled ({named}) after all retries; {RUN_AGAIN}"
     if status == 507 or code in ("InsufficientStorage", "AccountQuotaExceeded"):
-        return f"the storage is full ({named}); make room or raise its quota; {_RUN_AGAIN}"
+        return f"the storage is full ({named}); make room or raise its quota; {RUN_AGAIN}"
     if status >= 500:
-        return f"the storage fails ({named}) after all retries; {_RUN_AGAIN}"
+        return f"the storage fails ({named}) after all retries; {RUN_AGAIN}"
     return f"the storage refuses this request ({named}); look up the error code in Azure's documentation"
 
 
@@ -154,5 +153,5 @@ def _unreachable(error: AzureError) -> str:
     if isinstance(error, ServiceRequestError):
         return "the storage cannot be reached; check the account's name and this machine's network"
     if isinstance(error, ServiceResponseError | IncompleteReadError):
-        return f"the connection to the storage broke in all retries; {_RUN_AGAIN}"
-    return f"the storage could not be used ({type(error).__name__}); {_RUN_AGAIN}"
+        return f"the connection to the storage broke in all retries; {RUN_AGAIN}"
+    return f"the storage could not be used ({type(error).__name__}); {RUN_AGAIN}"

@@ -19,11 +19,10 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.redaction import without_secrets
 from batch_scoring.storage import bucket_service
 from batch_scoring.storage.location import Location
-from batch_scoring.storage.remote import ChangedMeanwhileError
+from batch_scoring.storage.remote import RUN_AGAIN, ChangedMeanwhileError
 
 Result = TypeVar("Result")
 
-_RUN_AGAIN = "no file was half written: run again once this is fixed"
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _PATH = re.compile(r'[Pp]ath:? "([^"]*)"')
@@ -121,17 +120,17 @@ def _said(text: str, status: int | None, code: str, scheme: str) -> str:
     if status in (401, 403):
         return f"access is refused ({named}); this identity needs {_RIGHTS[scheme]} on the bucket"
     if status in (429, 503):
-        return f"the storage is throttled ({named}) after all retries; {_RUN_AGAIN}"
+        return f"the storage is throttled ({named}) after all retries; {RUN_AGAIN}"
     if status == 507:
-        return f"the storage is full ({named}); make room or raise its quota; {_RUN_AGAIN}"
+        return f"the storage is full ({named}); make room or raise its quota; {RUN_AGAIN}"
     if status is not None and status >= 500:
-        return f"the storage fails ({named}) after all retries; {_RUN_AGAIN}"
+        return f"the storage fails ({named}) after all retries; {RUN_AGAIN}"
     if status is not None:
         return f"the storage refuses this request ({named}); look up the error code in its documentation"
     if "kind: Connect," in text:
         return "the storage cannot be reached; check the endpoint, the region and this machine's network"
     if "HTTP error" in text:
-        return f"the connection to the storage broke in all retries; {_RUN_AGAIN}"
+        return f"the connection to the storage broke in all retries; {RUN_AGAIN}"
     return f"its client says: {without_secrets(text.partition(_DETAILS)[0].strip())[:_LONGEST_REASON]}"
 
 

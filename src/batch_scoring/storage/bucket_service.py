@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from obstore.store import GCSStore, ObjectStore, S3Store
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.loopback import is_loopback
 from batch_scoring.storage.known_versions import KnownVersions
 from batch_scoring.storage.location import Location
 
@@ -24,7 +24,6 @@ FIRST_WAIT_SECONDS = 0.8
 _PATIENCE, _LONG_PATIENCE = timedelta(seconds=60), timedelta(minutes=30)
 # What decides who signs in where: another environment is another client.
 _VARIABLES = ("AWS_", "GOOGLE_", "STORAGE_EMULATOR_HOST")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass
@@ -128,7 +127,7 @@ def _gcs(environment: Mapping[str, str]) -> _Settings:
 
 
 def _require_loopback(variable: str, url: str, otherwise: str) -> None:
-    if urlsplit(url).hostname not in _LOOPBACK:
+    if not is_loopback(url):
         raise InputError(f"{variable}={url}: not valid; expected https, except on this machine{otherwise}")
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.loopback import HOSTS, is_loopback
 
 AZURE = ("abfs", "abfss", "az", "https", "http")
 BUCKETS = ("s3", "gs")
 _FORMS = "abfs://container/path or https://account.blob.core.windows.net/container/path"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def require_safe(account_url: str) -> None:
     InputError
     """
     parts = urlsplit(account_url)
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    if parts.scheme == "http" and not is_loopback(account_url):
         raise InputError(f"{account_url}: not valid; expected https, except on this machine")
 
 
@@ -106,7 +106,7 @@ def _of_bucket(url: str) -> Location:
 def _of_web_address(scheme: str, host: str, path: str) -> Location:
     first, _, rest = path.strip("/").partition("/")
     account = f"{scheme}://{host}"
-    if host.rpartition(":")[0] in _LOOPBACK or host in _LOOPBACK:
+    if host.rpartition(":")[0] in HOSTS or host in HOSTS:
         # An emulator's URL has the account before the container.
         account = f"{account}/{first}"
         first, _, rest = rest.partition("/")

@@ -26,6 +26,8 @@ from batch_scoring.storage.ranged_file import RangedFile
 # Bytes of each fetched or staged block, and the number of connections.
 BLOCK_BYTES = 8 << 20
 CONNECTIONS = 4
+# What to do after an error of a service.
+RUN_AGAIN = "no file was half written: run again once this is fixed"
 # Fits the footer of about eighty row groups.
 _END_BYTES = 64 << 10
 _FOOTER_TAIL = 8

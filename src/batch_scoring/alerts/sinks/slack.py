@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
 
 from batch_scoring.alerts.messages import facts
@@ -59,4 +60,4 @@ def _fitted(text: str, length: int) -> str:
 
 def _escaped(text: str) -> str:
     """Escape what Slack takes for links and mentions: ids may be any text."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escape(text, quote=False)

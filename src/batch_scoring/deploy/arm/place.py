@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from batch_scoring.core.loopback import is_loopback
 
 PUBLIC = "https://management.azure.com"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Tag of a resource group that `kedro deploy up` created, and `down` may delete.
 OWNER_TAG = "batch-scoring-deployment"
 
@@ -41,5 +41,4 @@ class Place:
     @property
     def scope(self) -> str:
         """Scope of tokens; a stand-in on this machine takes tokens of the public cloud."""
-        is_here = urlsplit(self.endpoint).hostname in _LOOPBACK
-        return f"{PUBLIC if is_here else self.endpoint.rstrip('/')}/.default"
+        return f"{PUBLIC if is_loopback(self.endpoint) else self.endpoint.rstrip('/')}/.default"

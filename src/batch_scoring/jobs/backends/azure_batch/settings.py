@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.loopback import is_loopback
 from batch_scoring.core.parameters import require, within
 
 # The service's limits of tasks on a node.
 _TASKS_PER_CORE, _TASKS_PER_NODE = 4, 256
 # Sizes whose first number is not their cores, by their names behind "Standard_".
 _OLD_CORES = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 11: 2, 12: 4, 13: 8, 14: 16, 15: 20}
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class AzureBatchSettings(PoolSettings):
     @property
     def is_loopback(self) -> bool:
         """Whether the endpoint is a stand-in on this machine."""
-        return urlsplit(self.endpoint or "").hostname in _LOOPBACK
+        return is_loopback(self.endpoint or "")
 
     @property
     def account(self) -> str:

@@ -16,6 +16,7 @@ from azure.core.exceptions import (
 from azure.mgmt.batchai import models
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.text import short_line
 from batch_scoring.jobs.backends.batch_ai.requests import TIMED_OUT
 from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings
 from batch_scoring.jobs.specs import State
@@ -54,14 +55,14 @@ def _sentence(error: AzureError, settings: BatchAISettings) -> str:
             f"{settings.endpoint} does not answer; check jobs.batch_ai.endpoint (the "
             f"service in Azure was retired in 2019); {_AGAIN}"
         )
-    return f"{_short(error.message)}; {_AGAIN}"
+    return f"{short_line(error.message)}; {_AGAIN}"
 
 
 def _answer(error: HttpResponseError, settings: BatchAISettings) -> str:
     """Explain an HTTP status."""
     status, given, reason = error.status_code, error.error, error.reason
     code = str(getattr(given, "code", None) or reason or status)
-    message = _short(str(getattr(given, "message", None) or reason or "no details"))
+    message = short_line(str(getattr(given, "message", None) or reason or "no details"))
     if "quota" in f"{code} {message}".lower():
         return (
             f"the quota is reached ({code}: {message}); ask for more in the region {settings.location}, or "
@@ -89,12 +90,12 @@ def _answer(error: HttpResponseError, settings: BatchAISettings) -> str:
 
 def errors_of(errors: Sequence[models.BatchAIError] | None) -> str:
     """Format the errors of a cluster or a job; empty without any."""
-    return "; ".join(f"{one.code}: {_short(str(one.message))}{_details(one)}" for one in errors or ())
+    return "; ".join(f"{one.code}: {short_line(str(one.message))}{_details(one)}" for one in errors or ())
 
 
 def _details(one: models.BatchAIError) -> str:
     reported = ", ".join(f"{pair.name} {pair.value}" for pair in one.details or ())
-    return f" ({_short(reported)})" if reported else ""
+    return f" ({short_line(reported)})" if reported else ""
 
 
 def final_state(job: models.Job) -> tuple[State, str]:
@@ -121,8 +122,3 @@ def final_state(job: models.Job) -> tuple[State, str]:
     if reported:
         return State.FAILED, reported
     return State.FAILED, f"ended with exit code {code}"
-
-
-def _short(text: str) -> str:
-    """Shorten a text to one line without a final period."""
-    return " ".join(text.split())[:300].rstrip(".")

@@ -14,6 +14,7 @@ from azure.core.exceptions import (
 )
 
 from batch_scoring.core.errors import CapacityError, InputError
+from batch_scoring.core.text import short_line
 from batch_scoring.jobs.backends.container_apps.settings import ContainerAppsSettings
 
 _SUBMIT_AGAIN = "submit again when that is fixed: nothing is run twice"
@@ -82,4 +83,4 @@ def _code(error: AzureError) -> str:
 def _short(error: AzureError) -> str:
     """Return the service's message in one line without a final period."""
     message = getattr(getattr(error, "error", None), "message", None) or getattr(error, "reason", None)
-    return " ".join(str(message or "no details").split())[:300].rstrip(".")
+    return short_line(str(message or "no details"))

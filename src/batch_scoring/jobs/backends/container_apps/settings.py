@@ -9,6 +9,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.loopback import is_loopback
 from batch_scoring.core.parameters import require
 
 WHERE = "jobs.container_apps"
@@ -17,7 +18,6 @@ _ID = re.compile(
 )
 _LEAST_CPU, _MOST_CPU, _STEP = 0.25, 4.0, 0.25
 GIB_PER_CORE = 2
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Place(NamedTuple):
@@ -72,7 +72,7 @@ class ContainerAppsSettings:
     @property
     def is_loopback(self) -> bool:
         """Whether the endpoint is a stand-in on this machine."""
-        return urlsplit(self.endpoint).hostname in _LOOPBACK
+        return is_loopback(self.endpoint)
 
 
 SIZES = f"{_LEAST_CPU:g} to {_MOST_CPU:g} cores, in steps of {_STEP:g}"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from batch_scoring.core.processes import KILLED, TERMINATED
-from batch_scoring.core.text import duration
+from batch_scoring.core.text import duration, short_line
 from batch_scoring.jobs.backends.container_apps.started import Started
 from batch_scoring.jobs.records import JobRecord
 from batch_scoring.jobs.specs import JobStatus, State
@@ -147,7 +147,7 @@ def trouble_of(waiting: Iterable[JobExecution], now: datetime, slow: timedelta) 
     listed = newest(waiting)
     for one in listed:
         if one.message or one.reason:
-            return ": ".join(_short(text) for text in (one.reason, one.message) if text)
+            return ": ".join(short_line(text) for text in (one.reason, one.message) if text)
     late = [one.start_time for one in listed if one.start_time and now - one.start_time >= slow]
     if not late:
         return None
@@ -174,7 +174,8 @@ def _why(
     said = [text for text in (execution.reason, execution.message) if text]
     said += [one.additional_information for one in _containers(execution) if one.additional_information]
     return (
-        ": ".join(map(_short, said)) or "its container failed, and the service tells no reason; see its log"
+        ": ".join(map(short_line, said))
+        or "its container failed, and the service gives no reason; see its log"
     )
 
 
@@ -190,7 +191,3 @@ def _is_before(record: JobRecord, moment: datetime) -> bool:
 
 def _seconds(moment: datetime | None) -> float:
     return moment.timestamp() if moment is not None else 0.0
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:300].rstrip(".")
