@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import shutil
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,20 +11,13 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
-from batch_scoring.core.errors import ConflictError, InputError
-from batch_scoring.storage.compaction import compact
-from batch_scoring.storage.row_table import Change, RowTable
-from batch_scoring.storage.upsert import Upsert
+from batch_scoring.core.errors import InputError
+from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import READINGS
 from tests.factories import DAY_US, MINUTE_US, START, START_US
-from tests.row_tables import add, dataset_at, devices, log_of, parquet_files, readings, table_at
+from tests.row_tables import add, devices, log_of, parquet_files, readings, replaced, table_at
 
 DAY = 1440
-
-
-def replaced(table: RowTable, rows: pa.Table, **more: Any) -> Change:
-    """The change that puts these rows instead of the table's first file."""
-    return Change(READINGS, rewritten=lambda: [(table.files()[0], [rows])], **more)
 
 
 def test_a_table_that_was_never_written_has_no_rows(tmp_path: Path):
@@ -190,74 +180,6 @@ def test_a_file_whose_rows_are_all_gone_is_replaced_by_none(tmp_path: Path):
     assert (after.num_rows, after.files(), after.schema) == (0, [], READINGS)
 
 
-@pytest.mark.parametrize("first", [False, True], ids=["later", "at the first commit"])
-def test_of_two_changes_with_a_name_in_common_one_is_refused_and_leaves_nothing(tmp_path: Path, first: bool):
-    if not first:
-        add(tmp_path, readings((0, "z", 0)))
-    stale = table_at(tmp_path)
-    assert stale.exists != first
-    for how in ({"progress": {"step": 1}}, {"guard": "step"}):
-        before = table_at(tmp_path).num_rows
-        add(tmp_path, readings((0, "a", 1)), **how)
-        files = parquet_files(tmp_path)
-        with pytest.raises(ConflictError, match="another run has changed this table meanwhile; run again"):
-            stale.commit(Change(READINGS, [[readings((0, "b", 2))]], **how))
-        assert parquet_files(tmp_path) == files
-        assert table_at(tmp_path).num_rows == before + 1
-
-
-def test_changes_with_nothing_in_common_are_both_made(tmp_path: Path):
-    add(tmp_path, readings((0, "z", 0)))
-    stale = table_at(tmp_path)
-    add(tmp_path, readings((0, "a", 1)), progress={"one": 1})
-    stale.commit(Change(READINGS, [[readings((0, "b", 2))]], {"other": 1}))
-    assert sorted(devices(table_at(tmp_path).read())) == ["a", "b", "z"]
-
-
-def test_of_two_that_replace_one_file_one_is_refused(tmp_path: Path):
-    add(tmp_path, readings((0, "z", 0)))
-    stale = table_at(tmp_path)
-    stale.commit(replaced(stale, readings((0, "z", 1))))
-    with pytest.raises(ConflictError):
-        stale.commit(replaced(stale, readings((0, "z", 2))))
-    assert table_at(tmp_path).read()["value"].to_pylist() == [1]
-    assert len(parquet_files(tmp_path)) == 2
-
-
-def test_an_error_while_rows_are_made_leaves_no_file(tmp_path: Path):
-    def failing() -> Any:
-        yield [readings((0, "a", 1))]
-        raise RuntimeError
-
-    def rewritten() -> Any:
-        yield table.files()[0], [readings((0, "a", 1))]
-        raise KeyboardInterrupt
-
-    with pytest.raises(RuntimeError):
-        table_at(tmp_path / "t").commit(Change(READINGS, failing()))
-    assert parquet_files(tmp_path / "t") == []
-    table = add(tmp_path / "t", readings((0, "z", 0)))
-    with pytest.raises(KeyboardInterrupt):
-        table.commit(Change(READINGS, rewritten=rewritten))
-    assert len(parquet_files(tmp_path / "t")) == 1
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_a_commit_that_has_arrived_keeps_its_files_whatever_its_writer_heard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
-):
-    commit = deltalake.DeltaTable.create_write_transaction
-
-    def unheard(self: Any, *arguments: Any, **more: Any) -> None:
-        commit(self, *arguments, **more)
-        raise error
-
-    monkeypatch.setattr(deltalake.DeltaTable, "create_write_transaction", unheard)
-    with pytest.raises(error):
-        add(tmp_path, readings((0, "a", 1)))
-    assert table_at(tmp_path).read()["value"].to_pylist() == [1]
-
-
 def test_what_was_added_since_is_what_later_commits_brought(tmp_path: Path):
     first = add(tmp_path, readings((0, "a", 1)))
     second = add(tmp_path, readings((DAY, "b", 2)))
@@ -317,113 +239,6 @@ def test_where_the_log_is_gone_everything_is_new(tmp_path: Path):
     table = add(table_at(tmp_path).folder.path(), readings((3, "a", 3)))
     assert len(table.added_since(0)) == 4
     assert len(table.added_since(table.version - 1)) == 1
-
-
-def test_columns_may_change_when_all_rows_are_replaced(tmp_path: Path):
-    old = add(tmp_path, readings((0, "a", 1), (DAY, "a", 2)), progress={"step": 3})
-    schema = pa.schema([*(READINGS.field(name) for name in ("timestamp", "device")), ("mean", pa.float64())])
-    rows = readings((0, "b", 5)).drop_columns(["sensor"]).rename_columns(schema.names)
-    new = old.commit(Change(schema, [[rows]], {"step": 4}, replaces_all=True))
-    assert (new.schema, new.version) == (schema, old.version + 1)
-    assert new.read().equals(rows.cast(schema))
-    assert new.progress("step") == 4
-    assert len(new.added_since(old.version)) == 1
-    assert old.read().num_rows == 2
-
-
-def test_other_columns_are_refused_while_rows_stay(tmp_path: Path):
-    table = add(tmp_path, readings((0, "a", 1)))
-    schema = pa.schema([READINGS.field("timestamp"), ("x", pa.float64())])
-    rows = pa.table([readings((0, "a", 1))["timestamp"], pa.array([1.0])], schema=schema)
-    with pytest.raises(InputError, match="of the table or of the new rows alone: device, sensor, value, x"):
-        table.commit(Change(schema, [[rows]]))
-    assert table_at(tmp_path).num_rows == 1
-    assert len(parquet_files(tmp_path)) == 1
-
-
-WIDER = READINGS.insert(2, pa.field("unit", pa.string()))
-
-
-def wider(*rows: Any) -> pa.Table:
-    return readings(*rows).append_column(WIDER.field("unit"), [["K"] * len(rows)]).select(WIDER.names)
-
-
-def add_wider(folder: Path) -> RowTable:
-    return table_at(folder).commit(Change(WIDER, [[wider((9, "z", 9))]]))
-
-
-def test_a_table_gains_a_column_which_earlier_rows_have_as_null(tmp_path: Path):
-    first = add(tmp_path, readings((0, "a", 1), (1, "b", 2)))
-    seen = []
-
-    def update(table: RowTable) -> Change:
-        seen.append(table.schema.names)
-        return Change(WIDER, [[wider((5, "c", 3))]], {"step": 1})
-
-    dataset_at(tmp_path).save(update)
-    table = table_at(tmp_path)
-    assert seen == [READINGS.names, [*READINGS.names, "unit"]]
-    assert table.read(["device", "unit"]).to_pydict() == {
-        "device": ["a", "b", "c"],
-        "unit": [None, None, "K"],
-    }
-    assert table.read(columns=["unit"], devices=["b"])["unit"].to_pylist() == [None]
-    assert table.distinct("unit") == ["K"]
-    assert len(table.added_since(first.version)) == 1
-    frame = deltalake.DeltaTable(tmp_path).to_pyarrow_table(columns=["device", "unit"])
-    assert sorted(zip(*frame.to_pydict().values(), strict=True)) == [("a", None), ("b", None), ("c", "K")]
-
-
-def test_rows_of_before_a_column_are_compared_rewritten_and_compacted_with_it(tmp_path: Path):
-    add(tmp_path, readings((0, "a", 1), (1, "b", 2)))
-    with pytest.raises(ConflictError):
-        add_wider(tmp_path)
-    table, old = table_at(tmp_path), readings((0, "a", 1))
-    upsert = Upsert(table, table.files(), ["timestamp", "device", "sensor"])
-    same = old.append_column(WIDER.field("unit"), pa.nulls(1, pa.string()))
-    new = pa.concat_tables([same, wider((1, "b", 2))], promote_options="default").select(table.schema.names)
-    table = table.commit(Change(table.schema, [upsert.fresh([new])], rewritten=upsert.rewritten))
-    assert table.read(["device", "unit"]).to_pylist() == [
-        {"device": "a", "unit": None},
-        {"device": "b", "unit": "K"},
-    ]
-    table = add_wider(tmp_path)
-    later = wider((3 * DAY, "b", 4))
-    table = table.commit(Change(WIDER, [[later]]))
-    change = compact(table, min_files=2)
-    assert change is not None
-    assert sorted(table.commit(change).read(["device", "unit"])["unit"].to_pylist(), key=str) == [
-        "K",
-        "K",
-        "K",
-        None,
-    ]
-
-
-def test_a_row_without_a_column_of_the_table_is_refused(tmp_path: Path):
-    add(tmp_path, readings((0, "a", 1)))
-    with pytest.raises(ConflictError):
-        add_wider(tmp_path)
-    add_wider(tmp_path)
-    with pytest.raises(InputError, match="alone: unit"):
-        add(tmp_path, readings((7, "a", 1)))
-
-
-def test_all_rows_are_replaced_in_the_same_columns(tmp_path: Path):
-    table = add(tmp_path, readings((0, "a", 1), (DAY, "a", 2)))
-    table = table.commit(Change(READINGS, [[readings((5, "b", 3))]], replaces_all=True))
-    assert devices(table.read()) == ["b"]
-    assert table.commit(Change(READINGS, replaces_all=True)).num_rows == 0
-
-
-def test_other_columns_are_refused_to_one_of_two_at_once(tmp_path: Path):
-    schema = pa.schema([READINGS.field("timestamp"), ("x", pa.float64())])
-    rows = pa.table([readings((0, "a", 1))["timestamp"], pa.array([1.0])], schema=schema)
-    stale = add(tmp_path, readings((0, "z", 0)))
-    add(tmp_path, readings((0, "a", 1)), progress={"step": 1})
-    with pytest.raises(ConflictError):
-        stale.commit(Change(schema, [[rows]], {"step": 1}, replaces_all=True))
-    assert table_at(tmp_path).schema == READINGS
 
 
 def test_a_file_that_is_gone_is_named_with_what_to_do(tmp_path: Path):
@@ -498,93 +313,3 @@ def test_polars_reads_the_table(tmp_path: Path):
     assert table_at(tmp_path).to_polars(devices=["b"])["value"].to_list() == [2]
     lazy = polars.scan_delta(str(tmp_path)).filter(polars.col("device") == "a")
     assert lazy.collect()["value"].to_list() == [1]
-
-
-def racer(folder: str, number: int, gate: Any, failures: Any) -> None:
-    """Add a device once, in a process that starts together with others."""
-    from tests.row_tables import dataset_at
-
-    dataset = dataset_at(folder)
-
-    def update(table: RowTable) -> Change | None:
-        if table.progress("race") == 1:
-            return None
-        return Change(READINGS, [[readings((0, "winner", number))]], {"race": 1})
-
-    def own(table: RowTable) -> Change:
-        return Change(READINGS, [[readings((number, f"own{number}", number))]], guard="own")
-
-    gate.wait(60)
-    try:
-        for change in (update, own, own):
-            dataset.save(change)
-    except BaseException as error:
-        failures.put(repr(error))
-        raise
-
-
-@pytest.mark.slow
-def test_four_processes_at_once_lose_nothing_and_double_nothing(tmp_path: Path, trial: int):
-    # deltalake may not be used in a process that was forked.
-    context = multiprocessing.get_context("spawn")
-    gate, failures = context.Barrier(4), context.Queue()
-    processes = [
-        context.Process(target=racer, args=(str(tmp_path), number, gate, failures)) for number in range(4)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert failures.empty(), failures.get()
-    table = table_at(tmp_path)
-    assert sorted(devices(table.read())) == sorted(["winner", *(f"own{n}" for n in range(4) for _ in "12")])
-    assert len(parquet_files(tmp_path)) == len(table.files())
-
-
-def test_what_was_made_of_a_table_is_not_committed_to_one_made_anew(tmp_path: Path):
-    stale = add(tmp_path / "table", readings((0, "a", 1.0)))
-    shutil.rmtree(tmp_path / "table")
-    for minute in range(3):
-        add(tmp_path / "table", readings((minute, "b", 1.0)))
-    with pytest.raises(ConflictError):
-        stale.commit(Change(READINGS, [[readings((1, "a", 1.0))]], {"step": stale.version}))
-    assert table_at(tmp_path / "table").num_rows == 3
-
-
-def test_a_table_made_anew_is_new_to_who_read_the_former_one(tmp_path: Path):
-    before = add(tmp_path / "t", readings((0, "a", 1)))
-    assert before.added_since(before.position) == []
-    shutil.rmtree(tmp_path / "t")
-    add(tmp_path / "t", readings((0, "b", 1)))
-    after = add(tmp_path / "t", readings((1, "c", 1)))
-    assert after.version > before.version
-    assert len(after.added_since(before.position)) == 2
-    assert after.removed_since(before.position) is None
-    assert len(after.added_since(after.position - 1)) == 1
-    assert 0 < after.position < 1 << 63
-    assert after.origin != before.origin
-    assert table_at(tmp_path / "none").position == -1
-
-
-def test_what_killed_runs_have_left_is_deleted_once_it_is_old(tmp_path: Path):
-    add(tmp_path, readings((0, "a", 1)))
-    table = add(tmp_path, readings((1, "a", 1)))
-    deltalake.DeltaTable(tmp_path).create_checkpoint()
-    day = "date=2026-01-05"
-    left = [
-        f"{day}/rows-orphan.parquet",
-        f"{day}/.rows-x.parquet.partial",
-        ".rows-y.parquet.partial",
-        "_delta_log/00000000000000000009.json#1",
-    ]
-    for name in left:
-        (tmp_path / name).write_bytes(b"x")
-        os.utime(tmp_path / name, (1, 1))
-    (tmp_path / day / ".rows-young.parquet.partial").touch()
-    before = table.read()
-
-    assert table.latest().vacuum(timedelta(hours=1)) == len(left)
-
-    assert [name for name in left if (tmp_path / name).exists()] == []
-    assert (tmp_path / day / ".rows-young.parquet.partial").exists()
-    assert table.latest().read().equals(before)
