@@ -23,7 +23,6 @@ class Node:
     state: str
     since: datetime
     running: dict[Hashable, _Running] = field(default_factory=dict)
-    tasks_run: int = 0
 
 
 @dataclass
@@ -188,7 +187,6 @@ class Nodes:
                     return
                 work = self._queue.popleft()
                 node.running[work.key] = running = _Running(work)
-                node.tasks_run += 1
                 if node.state == "idle":
                     self._turn(node, "running")
                 self._starts += 1

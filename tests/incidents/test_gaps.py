@@ -39,10 +39,6 @@ def windows_of(there: dict[Series, set[int]]) -> pa.Table:
     return pa.table(columns, schema=WINDOW_KEYS)
 
 
-def key_of(row: dict[str, object]) -> tuple[object, ...]:
-    return row["sensor"], row["device"], window_number(row["window_start"])
-
-
 class Site:
     """Windows that come and go, and the gaps between them."""
 

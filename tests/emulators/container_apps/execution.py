@@ -74,7 +74,7 @@ class Execution:
         self._configuration, self._folder, self._runner = job["configuration"], folder, runner
         self._faults, self._cores, self._says = faults, cores, says
         self._process: subprocess.Popen | None = None
-        self._lock, self._is_stopped, self._has_room = threading.RLock(), False, False
+        self._lock, self._is_stopped = threading.RLock(), False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
