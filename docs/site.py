@@ -14,9 +14,15 @@ def on_config(config: Any) -> Any:
     config.nav = ["index.md"]
     for section in sections:
         name, _, items = section.partition("\n")
-        pages = re.findall(r"^- \[[^\]]+\]\(([^)]+\.md)\)", items, re.MULTILINE)
-        config.nav.append({name: pages})
+        own, *groups = items.split("\n### ")
+        config.nav.append(
+            {name: [*_pages(own), *({group.splitlines()[0]: _pages(group)} for group in groups)]}
+        )
     return config
+
+
+def _pages(items: str) -> list[str]:
+    return re.findall(r"^- \[[^\]]+\]\(([^)]+\.md)\)", items, re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
