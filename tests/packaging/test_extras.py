@@ -75,9 +75,9 @@ def use(extra: str, one: Installed, params: str) -> None:
         case "serve":
             serve(one, params)
         case "dask":
-            one.run(
-                "kedro", "jobs", "submit", "--backend=dask", "--at=2026-01-06T12:00Z", f"--params={params}"
-            )
+            folder = re.search("data=([^,]+)", params)[1]
+            submit = ("kedro", "jobs", "submit", "--backend=dask", "--at=2026-01-06T12:00Z")
+            one.run(*submit, f"--data={folder}")
         case "metrics":
             run(one, "report", f"{params},metrics.file={one.home}/fleet.prom")
             assert "batch_scoring" in (one.home / "fleet.prom").read_text()
