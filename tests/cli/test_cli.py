@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro.io.core import DatasetError
+from kedro.pipeline import Pipeline
 
 from batch_scoring import __version__
 from batch_scoring.cli import cli
@@ -101,6 +102,12 @@ def test_an_option_that_kedro_refuses_is_one_line_that_names_it(project, tmp_pat
     (line,) = [line for line in done.output.splitlines() if line.startswith("Error: ")]
     assert [name for name in named if name not in line] == []
     assert "Traceback" not in done.output
+
+
+def test_a_pipeline_that_was_made_and_not_yet_filled_is_named(project, tmp_path, monkeypatch):
+    monkeypatch.setattr("batch_scoring.pipelines.monitor.create_pipeline", lambda **_: Pipeline([]))
+    done = CliRunner().invoke(run, ["--pipelines=monitor", "--params", f"data={tmp_path}"])
+    assert (done.exit_code, done.output) == (1, "Error: --pipelines: monitor has no nodes; give it some\n")
 
 
 @pytest.mark.parametrize("place", ["hdfs://x/y", "file:///srv/fleet", "~no-such-user/x", "null"])

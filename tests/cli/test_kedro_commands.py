@@ -1,5 +1,7 @@
 """Kedro's own commands answer for this project, and what they refuse is one line."""
 
+import sys
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -41,3 +43,13 @@ def test_what_is_refused_is_one_line(project, arguments, named):
     done = ask(*arguments)
     assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
     assert [name for name in named if name not in done.output] == []
+
+
+@pytest.mark.parametrize(("command", "package"), [("notebook", "notebook"), ("lab", "jupyterlab")])
+def test_jupyter_that_is_not_installed_is_named(project, command, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    done = ask("jupyter", command)
+    assert (done.exit_code, done.output) == (
+        1,
+        f"Error: {package!r} is not installed; run `pip install {package}`\n",
+    )

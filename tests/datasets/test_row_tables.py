@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kedro.io import DatasetError
+from kedro.io import DataCatalog, DatasetError
 
 from batch_scoring.core.errors import ConflictError
 from batch_scoring.datasets import row_tables
@@ -27,6 +27,14 @@ def test_what_is_saved_is_loaded(tmp_path: Path):
     assert dataset.exists()
     assert dataset.load().to_pandas(devices=["a"])["value"].tolist() == [1]
     assert str(tmp_path / "t") in str(dataset)
+
+
+def test_rows_that_are_no_update_are_refused_by_what_is_expected(tmp_path: Path):
+    catalog = DataCatalog({"readings": dataset_at(tmp_path / "t")})
+    for rows in (readings((0, "a", 1)), readings((0, "a", 1)).to_pandas()):
+        with pytest.raises(DatasetError, match=rf"{type(rows).__name__} is not valid; expected an update"):
+            catalog.save("readings", rows)
+    assert not (tmp_path / "t").exists()
 
 
 @pytest.mark.parametrize("update", [no_change, lambda table: None, lambda table: Change(READINGS)])

@@ -22,6 +22,7 @@ cli.add_command(report)
 _KEDRO = "batch_scoring.cli.kedro_commands"
 cli.add_command(LazyGroup("catalog", _KEDRO, "Describe datasets, and what they are resolved to."))
 cli.add_command(LazyGroup("registry", _KEDRO, "List and describe pipelines."))
+cli.add_command(LazyGroup("jupyter", _KEDRO, "Open the project in Jupyter."))
 cli.add_command(LazyGroup("fleet", "batch_scoring.cli.fleet", "Look at the fleet in a browser."))
 cli.add_command(LazyGroup("models", "batch_scoring.cli.models", "List, promote, roll back, import models."))
 cli.add_command(

@@ -1,4 +1,4 @@
-"""Kedro's own commands about catalog and pipelines, with errors in one line."""
+"""Kedro's own commands about catalog, pipelines and Jupyter, with errors in one line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from kedro.framework.cli.catalog import catalog as kedro_catalog
+from kedro.framework.cli.jupyter import jupyter as kedro_jupyter
 from kedro.framework.cli.registry import registry as kedro_registry
 
 from batch_scoring.cli.command import UserErrorCommand
@@ -26,7 +27,10 @@ class KedroCommand(UserErrorCommand):
         return super().invoke(ctx)
 
     def explain(self, error: BaseException, options: dict[str, Any]) -> InputError | None:
-        """Name the option that Kedro refused."""
+        """Name the option that Kedro refused, or what is not installed."""
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            name = error.__cause__.name
+            return InputError(f"{name!r} is not installed; run `pip install {name}`")
         from batch_scoring.cli.run_options import explain
 
         return explain(error, options)
@@ -45,3 +49,4 @@ def _with_one_line(group: click.Group) -> click.Group:
 
 catalog = _with_one_line(kedro_catalog)
 registry = _with_one_line(kedro_registry)
+jupyter = _with_one_line(kedro_jupyter)

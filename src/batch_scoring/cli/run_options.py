@@ -79,6 +79,8 @@ def _unknown_part(options: Mapping[str, Any]) -> InputError | None:
         return unknown
     chosen = [pipelines[name] for name in _chosen(options) or ["__default__"]]
     nodes = [node for pipeline in chosen for node in pipeline.nodes]
+    if not nodes:
+        return InputError(f"--pipelines: {', '.join(_chosen(options))} has no nodes; give it some")
     known: dict[str, Iterable[str | None]] = {
         **{option: [node.name for node in nodes] for option in _NODES},
         **{option: {name for pipeline in chosen for name in pipeline.datasets()} for option in _DATASETS},

@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from batch_scoring.core.errors import ConflictError
+from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.datasets.own import FolderDataset
 from batch_scoring.storage.opened_table import OpenedTable
 from batch_scoring.storage.row_table import RowTable, Update
@@ -53,7 +53,13 @@ class RowTableDataset(FolderDataset[Update, RowTable]):
         return RowTable(self._folder, self._time, self._if_damaged, self._opened)
 
     def save(self, data: Update) -> None:
-        """Commit an update to the latest version."""
+        """Commit an update to the latest version; raises InputError on anything else, such as a frame."""
+        if not callable(data):
+            raise InputError(
+                f"{type(data).__name__} is not valid; expected an update, such as "
+                "`lambda table: Change(schema, [[rows]])`; readings of your own come in by "
+                "`kedro run --pipelines=ingest`"
+            )
         for attempt in range(TRIES):
             table = self.load()
             try:
