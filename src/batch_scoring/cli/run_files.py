@@ -117,7 +117,7 @@ def log_as_configured(source: str) -> None:
         # Loggers that are not named keep their levels; those of the former configuration are not wanted.
         former = {name: {"level": "NOTSET"} for name in LOGGING["loggers"] if name != PACKAGE_NAME}
         LOGGING.configure(found | {"loggers": former | found.get("loggers", {})})
-        LOGGING.set_project_logging(PACKAGE_NAME)
+        LOGGING.set_project_logging(str(PACKAGE_NAME))
 
 
 def _names(file: Path) -> list[str] | None:
