@@ -89,6 +89,8 @@ def test_an_item_without_a_key_or_value_is_refused(text):
         (["--runner=nope.Nope"], ["--runner", "'nope.Nope'", "ThreadRunner"]),
         (["--runner=AbstractRunner"], ["--runner", "'AbstractRunner'"]),
         (["--runner-params=is_asinc=True"], ["--runner-params", "'is_asinc'", "is_async"]),
+        (["--runner=ThreadRunner", "--runner-params=max_workers=two"], ["--runner-params", "=two"]),
+        (["--runner=ParallelRunner", "--runner-params=max_workers=0"], ["--runner-params", "max_workers=0"]),
         (["--runner-params=is_async=True"], ["--runner-params is_async"]),
         (["--async"], ["--async"]),
         (["--from-nodes=draw_page", "--to-nodes=gather_contents"], ["--from-nodes", "--to-nodes"]),

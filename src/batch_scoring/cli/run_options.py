@@ -63,6 +63,9 @@ def explain(error: BaseException, options: Mapping[str, Any]) -> InputError | No
             f"the nodes of this run read {names}, which lives in the memory of a run alone; "
             "begin with the node that makes it"
         )
+    if options.get("runner_params") and raised_in.startswith("kedro.runner."):
+        given = ", ".join(f"{name}={value}" for name, value in options["runner_params"].items())
+        return InputError(f"--runner-params: {given} is not valid; expected max_workers of at least 1")
     if not raised_in.startswith(_CHECK_OPTIONS):
         return None  # a step's own error keeps its traceback, whatever the options
     if isinstance(error, (ImportError, KeyError)) and not isinstance(error, ModuleNotFoundError):
