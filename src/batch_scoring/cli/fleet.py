@@ -70,7 +70,7 @@ def serve(
     from batch_scoring.server.workspace import SECONDS_FRESH, SECONDS_FRESH_REMOTE, Workspace
     from batch_scoring.storage import is_remote
 
-    # Whoever has the token is not the user that runs the server.
+    # A person with the token need not be the user that runs the server.
     user = "" if token else _user()
     access = decide_access(
         host, token, proxy_header, names, user, may_act=may_act, groups_header=groups_header
