@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.incidents.joining import JoinRules
-from batch_scoring.incidents.levels import HOUR_US, LAGS_US, LEVELS
-from batch_scoring.incidents.lone_steps import seen_after
+from batch_scoring.incidents.levels import HOUR_US, LAGS_US, LEVELS, seen_after
 from batch_scoring.incidents.shifts import STEP_US, Pairs
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.series_copies import SeriesCopies
@@ -69,6 +68,8 @@ def read_between(predictions: RowTable, incidents: pa.Table, pairs: Pairs, rules
 
 
 def read_around(predictions: RowTable, incidents: pa.Table, rules: JoinRules) -> pa.Table:
-    """Read what shows the levels before and after short incidents; schema LEVELS, see :func:`read_levels`."""
+    """Read the hours before and after short incidents; schema LEVELS, see :func:`read_levels`."""
     begin, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
-    return read_levels(predictions, incidents, begin - HOUR_US, end + seen_after(rules))
+    after = seen_after(rules)
+    # A step shows in what follows: where that is not seen, the days before do not matter.
+    return read_levels(predictions, incidents, begin - HOUR_US, end + after, LAGS_US if after else ())

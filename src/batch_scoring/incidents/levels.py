@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.incidents.evidence import window_evidence
+from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.tables.arrays import Float
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
@@ -32,6 +33,11 @@ LAGS_US = (7 * DAY_US, DAY_US)
 # 1970-01-01 was a Thursday, three days after a Monday; the first days of the week and of the weekend.
 _WEEKDAY_OF_EPOCH, _FIRST_DAYS = 3, (0, 5)
 _SERIES = ("sensor", "device")
+
+
+def seen_after(rules: JoinRules) -> int:
+    """Return how much is known to come after an incident that is over, microseconds; an hour at most."""
+    return min(HOUR_US, rules.cool_down_us)
 
 
 class Levels:

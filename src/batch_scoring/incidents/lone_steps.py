@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules
-from batch_scoring.incidents.levels import HOUR_US, Levels
+from batch_scoring.incidents.levels import HOUR_US, Levels, seen_after
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import are, to_arrow, to_numpy, with_values
 from batch_scoring.tables.fingerprints import row_fingerprints
@@ -77,8 +77,3 @@ def _step(levels: Levels, key: int, begin: int, end: int, after: int) -> float |
             spread = max(before.std() + then.std(), _ROUNDING * np.abs(levels.value[mine]).max())
             return step if abs(step) > _APART * spread else None
     return None
-
-
-def seen_after(rules: JoinRules) -> int:
-    """Return how much is known to come after an incident that is over, microseconds; an hour at most."""
-    return min(HOUR_US, rules.cool_down_us)

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules
-from batch_scoring.storage.row_table import RowTable
-from batch_scoring.storage.series_copies import SeriesCopies
+from batch_scoring.incidents.levels import HOUR_US, seen_after
 from batch_scoring.tables.arrays import Bool, Int
-from batch_scoring.tables.arrow_arrays import are, distinct, empty_table, positions, to_arrow, to_numpy
-from batch_scoring.tables.schemas import INCIDENTS, PREDICTIONS
+from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_arrow, to_numpy
+from batch_scoring.tables.schemas import INCIDENTS
 
-HOUR_US = 3_600_000_000
-HOURS = pa.schema(
-    [PREDICTIONS.field(name) for name in ("sensor", "device", "window_start", "window_end", "evidence")]
-)
 # More than half of the windows of an hour, of three or more, are rare: in distance and SVM one in a thousand.
 _RARE, _SHARE, _LEAST = 3.0, 0.5, 3
 
@@ -35,21 +29,6 @@ def may_be_alone(incidents: pa.Table) -> Bool:
     return found
 
 
-def read_hours(predictions: RowTable, incidents: pa.Table, rules: JoinRules) -> pa.Table:
-    """Read the windows around incidents; schema HOURS, in any order, other windows of their series too."""
-    found = [empty_table(HOURS)]
-    if not incidents.num_rows:
-        return found[0]
-    sensors, devices = (pc.unique(incidents[name]).to_pylist() for name in ("sensor", "device"))
-    first, last = to_numpy(incidents["start"]) - HOUR_US, to_numpy(incidents["end"]) + _after(rules)
-    schema = pa.schema([field for field in HOURS if field.name in predictions.schema.names])
-    copies = SeriesCopies(predictions)
-    for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
-        if ((first <= file.last) & (last > file.first)).any():
-            found += [rows.cast(schema) for rows in copies.batches(file, schema.names, sensors, devices)]
-    return pa.concat_tables(found, promote_options="default")
-
-
 def mark_unusual(incidents: pa.Table, windows: pa.Table, rules: JoinRules, calendar: Calendar) -> pa.Table:
     """Mark the incidents among rare windows, column ``among_rare``.
 
@@ -58,7 +37,7 @@ def mark_unusual(incidents: pa.Table, windows: pa.Table, rules: JoinRules, calen
     incidents : pyarrow.Table
         Schema INCIDENTS, as :func:`may_be_alone` marks them.
     windows : pyarrow.Table
-        Schema HOURS, of these series, in any order.
+        Schema LEVELS, the predictions of the hours before and after, in any order; others do not count.
     rules : JoinRules
         The hour after an incident ends where a later window would no longer extend it: it has been seen.
     calendar : Calendar
@@ -80,15 +59,11 @@ def mark_unusual(incidents: pa.Table, windows: pa.Table, rules: JoinRules, calen
     before = _ranges(key, mine, begin - HOUR_US, begin)
     # A window counts that has ended by then.
     length = int(np.median(to_numpy(windows["window_end"]) - start)) if start.size else 0
-    after = _ranges(key, mine, end, end + _after(rules) - length + 1)
+    after = _ranges(key, mine, end, end + seen_after(rules) - length + 1)
     is_rare = np.append(0, np.cumsum(evidence[order] >= _RARE))
     is_among = _are_mostly(is_rare, *before) | _are_mostly(is_rare, *after)
     place = INCIDENTS.get_field_index("among_rare")
     return incidents.set_column(place, INCIDENTS.field(place), to_arrow(is_among))
-
-
-def _after(rules: JoinRules) -> int:
-    return min(HOUR_US, rules.cool_down_us)
 
 
 def _numbers(windows: pa.Table, incidents: pa.Table) -> tuple[Int, Int]:

@@ -27,7 +27,7 @@ from batch_scoring.incidents.start import (
     stored_incidents,
 )
 from batch_scoring.incidents.steps import may_be_of_unit, units_of
-from batch_scoring.incidents.unusual_hours import mark_unusual, may_be_alone, read_hours
+from batch_scoring.incidents.unusual_hours import mark_unusual, may_be_alone
 from batch_scoring.plant.off import STEP as STEP_FEATURE
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.file_chains import file_chains
@@ -95,8 +95,7 @@ def update_incidents(
         start = start_further(predictions, incidents, changes, rules)
     found = _over_before(oldest_kept(predictions), start.carried, _join(predictions, start, rules, calendar))
     found, parts = _with_shifts(found, start.replaced, incidents, predictions, rules)
-    found = _with_hours(found, predictions, rules, calendar)
-    found = _with_units(_with_steps(found, predictions, rules, calendar), predictions)
+    found = _with_units(_with_marks(found, predictions, rules, calendar), predictions)
     added, removed = _differences(pa.concat_tables([start.replaced, parts]), found)
     is_closed = are(added["state"], "closed")
     n_open = np.count_nonzero(are(found["state"], "open"))
@@ -157,24 +156,20 @@ def _with_shifts(
     return pa.concat_tables([shifts, *rest]), every.filter(to_arrow(is_part & ~is_new))
 
 
-def _with_hours(found: pa.Table, predictions: RowTable, rules: JoinRules, calendar: Calendar) -> pa.Table:
-    """Mark the short incidents that lie in the midst of rare windows."""
-    is_short = may_be_alone(found)
+def _with_marks(found: pa.Table, predictions: RowTable, rules: JoinRules, calendar: Calendar) -> pa.Table:
+    """Mark the short incidents that lie in the midst of rare windows, and those in which the level steps."""
+    marks = [(may_be_alone, mark_unusual)]
+    if rules.cool_down_us:  # without it nothing after an incident was seen
+        marks.append((may_step, mark_steps))
+    is_short = np.any([may_be(found) for may_be, _ in marks], 0)
     if not is_short.any():
         return found
-    short = found.filter(to_arrow(is_short)).combine_chunks()
-    marked = mark_unusual(short, read_hours(predictions, short, rules), rules, calendar)
-    return pa.concat_tables([marked, found.filter(to_arrow(~is_short))])
-
-
-def _with_steps(found: pa.Table, predictions: RowTable, rules: JoinRules, calendar: Calendar) -> pa.Table:
-    """Find the short incidents in which the level steps; without a cool-down nothing after them was seen."""
-    is_short = may_step(found)
-    if not is_short.any() or not rules.cool_down_us:
-        return found
-    short = found.filter(to_arrow(is_short)).combine_chunks()
-    marked = mark_steps(short, read_around(predictions, short, rules), rules, calendar)
-    return pa.concat_tables([marked, found.filter(to_arrow(~is_short))])
+    windows = read_around(predictions, found.filter(to_arrow(is_short)).combine_chunks(), rules)
+    for may_be, mark in marks:
+        is_one = may_be(found)
+        some = found.filter(to_arrow(is_one)).combine_chunks()
+        found = pa.concat_tables([mark(some, windows, rules, calendar), found.filter(to_arrow(~is_one))])
+    return found
 
 
 def _with_units(found: pa.Table, predictions: RowTable) -> pa.Table:
