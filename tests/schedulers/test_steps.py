@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import subprocess
+from typing import Any
 
 import pytest
 
 from batch_scoring.pipeline_registry import ORDER
 from tests.schedulers.conftest import RECIPES
+from tests.schedulers.environments import PROJECT
 
 # Models are trained by day or week, and so is what people read of them in MLflow.
 HOUR = [name for name in ORDER if name not in ("simulate", "train", "track")]
@@ -39,29 +43,21 @@ def test_of_a_graph_of_tasks(file):
     assert without_score == [name for name in HOUR if name != "score"]
 
 
-def part(file: str, name: str) -> ast.stmt:
-    """A function, or the assignment of a name, of a file that cannot be imported here."""
-    for node in ast.parse((RECIPES / file).read_text()).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node]
-        if name in {getattr(one, "name", getattr(one, "id", None)) for one in targets}:
-            return node
-    raise LookupError(name)
-
-
 @pytest.mark.slow
-def test_airflow_gets_each_sensor_as_an_environment(scored):
-    function = part("airflow/fleet_hour.py", "sensors")
-    function.decorator_list = []  # Airflow's, which has it run in the project's environment
-    names: dict = {}
-    exec(compile(ast.Module([function], []), "fleet_hour", "exec"), names)
-    assert names["sensors"](str(scored.folder)) == [
-        {"SENSOR": '["temperature"]'},
-        {"SENSOR": '["vibration"]'},
+@pytest.mark.parametrize(
+    ("file", "functions", "task"),
+    [
+        ("airflow/fleet_hour.py", ["sensors"], lambda sensor: {"SENSOR": f'["{sensor}"]'}),
+        ("prefect/fleet_hour.py", ["kedro", "sensors"], str),
+    ],
+)
+def test_each_sensor_with_windows_is_a_task(scored, file, functions, task):
+    parts = [
+        one for one in ast.parse((RECIPES / file).read_text()).body if getattr(one, "name", "") in functions
     ]
-
-
-@pytest.mark.slow
-def test_prefect_gets_each_sensor_by_a_line_of_python(scored, capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["-c", str(scored.folder)])
-    exec(ast.literal_eval(part("prefect/fleet_hour.py", "_SENSORS").value), {})
-    assert json.loads(capsys.readouterr().out) == ["temperature", "vibration"]
+    for function in parts:
+        function.decorator_list = []  # Airflow's and Prefect's
+    names = {"Any": Any, "json": json, "os": os, "subprocess": subprocess}
+    names |= {"PROJECT": str(PROJECT), "FLEET": str(scored.folder)}
+    exec(compile(ast.Module(parts, []), "fleet_hour", "exec"), names)
+    assert names["sensors"]() == [task("temperature"), task("vibration")]
