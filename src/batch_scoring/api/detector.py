@@ -107,7 +107,8 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
             self.refused_ = self._refused(site, readings)
         if not status.num_rows:
             raise InputError(
-                "no model could be trained; expected a whole window (aggregate.window) from train.from to train.to"
+                "no model could be trained; expected a whole window (aggregate.window) from train.from to "
+                "train.to"
             )
         if not any(Path(models.name).iterdir()):
             row = status.slice(0, 1).to_pylist()[0]

@@ -30,6 +30,7 @@ from batch_scoring.ingestion.plain_columns import (
 )
 from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
+from batch_scoring.ingestion.sql import TOO_LARGE
 from batch_scoring.storage.row_files import DAY_US, has_sparse_days
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
@@ -181,7 +182,7 @@ def _are_clean(rows: pa.Table, settings: IngestSettings, latest: datetime) -> bo
     time, value = to_numpy(rows["timestamp"]), to_numpy(rows["value"])
     if time.min() < microseconds(settings.min_time) or time.max() > microseconds(latest):
         return False
-    if not np.isfinite(value).all():
+    if not (np.abs(value) < TOO_LARGE).all():
         return False
     sensors = rows["sensor"].chunk(0)
     names, codes = sensors.dictionary.to_pylist(), to_numpy(sensors.indices)

@@ -34,6 +34,8 @@ REASONS = (
 ZONED = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS")
 # Of a device's id: no real one is longer.
 MAX_DEVICE_BYTES = 512
+# Values from here on are no measurements, and leave the range of numbers where windows and fits square them.
+TOO_LARGE = 1e150
 
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
@@ -132,7 +134,7 @@ def reason_of(
         "device_id_too_long": f"strlen(device) > {MAX_DEVICE_BYTES}",
         "sensor_id_too_long": _is_too_long("sensor"),
         "not_a_number": "value IS NULL OR isnan(value)",
-        "infinite": "isinf(value)",
+        "infinite": f"abs(value) >= {TOO_LARGE!r}::DOUBLE",
         "out_of_range": f"CASE sensor{out_of_range} ELSE false END" if ranges else "false",
     }
     return "CASE " + " ".join(f"WHEN {check} THEN '{reason}'" for reason, check in checks.items()) + " END"

@@ -12,6 +12,7 @@ import pyarrow as pa
 from batch_scoring.core.moments import microseconds
 from batch_scoring.ingestion.plain_columns import YEAR_US
 from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.ingestion.sql import TOO_LARGE
 from batch_scoring.ingestion.wide_pieces import Layout, Piece, numbers, read_cells, read_keys
 from batch_scoring.storage.row_files import DAY_US
 from batch_scoring.tables.arrays import Bool, Int
@@ -79,9 +80,9 @@ class Look:
                 column = cells[self._layout.sensors[name]]
                 values = numbers(column)
                 low, high = self._ranges.get(name, (-np.inf, np.inf))
-                is_number = np.isfinite(values)
+                is_number = np.abs(values) < TOO_LARGE
                 if not is_number.all():
-                    if np.isinf(values).any():
+                    if not np.isnan(values[~is_number]).all():
                         return None
                     self._has_empty = True
                 within = values[is_number] if self._ranges else values[:0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,20 @@ def test_broken_json_lines_are_refused_with_their_text(store: Store, tmp_path: P
         (5, "not_a_number"),
     ]
     assert store.quarantine()[0]["value"] == "{oops"
+
+
+@pytest.mark.parametrize("value", [1e150, -1.7e308, float("inf")])
+@pytest.mark.parametrize("wide", [False, True])
+def test_of_parquet_what_is_too_large_to_compute_with_is_refused(
+    store: Store, tmp_path: Path, value: float, wide: bool
+):
+    times = [f"2026-01-05T00:0{n}:00Z" for n in range(4)]
+    values = [1.0, value, 9e149, float("nan")]
+    more = {"s": values} if wide else {"sensor": ["s"] * 4, "value": values}
+    moments = pa.array([datetime.fromisoformat(time) for time in times])
+    store.ingest(write_parquet(tmp_path / "a.parquet", timestamp=moments, device=["d"] * 4, **more))
+    assert [row[3] for row in sorted(store.readings())] == [1.0, 9e149]
+    assert [reason for _, reason in store.reasons()] == ["infinite"]
 
 
 def test_of_json_nan_is_missing_and_infinity_is_refused(store: Store, tmp_path: Path):

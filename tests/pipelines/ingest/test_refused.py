@@ -41,10 +41,17 @@ def test_every_reason_is_found_and_the_raw_text_kept(store: Store, tmp_path: Pat
         f"{time},d,s,1_000": "not_a_number",
         f"{time},d,s,-inf": "infinite",
         f"{time},d,s,1e999": "infinite",
+        f"{time},d,s,1e150": "infinite",
+        f"{time},d,s,-1.7e308": "infinite",
         f"{time},d,t,-40.1": "out_of_range",
         f"{time},d,t,150.1": "out_of_range",
     }
-    good = ["2026-02-01T01:00:00Z,d,s,1", f"{time},d,t,150", f"{time},d,t2,151", f"{time},d,{'№' * 22},1"]
+    good = [
+        "2026-02-01T01:00:00Z,d,s,-9.9e149",
+        f"{time},d,t,150",
+        f"{time},d,t2,151",
+        f"{time},d,{'№' * 22},1",
+    ]
     good += [f"{time},d,{'x' * 200},1", f"{time},d,.{'x' * 197},1"]
     counts = store.ingest(write_csv(tmp_path / "raw.csv", *cases, *good), ranges={"t": [-40, 150]})
     found = store.quarantine()
