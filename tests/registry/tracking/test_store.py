@@ -76,10 +76,10 @@ def making(uri):
 
 # MLflow makes its tables in dozens of migrations; it is killed between them.
 KILLED = """
-import os, signal, threading, time
+import glob, os, signal, threading, time
 
 def kill():
-    while not os.path.exists({partial!r}):
+    while not glob.glob({partial!r}):
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -90,11 +90,38 @@ threading.Thread(target=kill, daemon=True).start()
 @pytest.mark.slow
 def test_a_database_whose_making_was_killed_is_made_anew(tmp_path):
     folder = tmp_path / "new"
-    uri, killed = f"sqlite:///{folder}/mlflow.db", KILLED.format(partial=f"{folder}/.mlflow.db.partial")
+    uri, killed = f"sqlite:///{folder}/mlflow.db", KILLED.format(partial=f"{folder}/.mlflow.db.*.partial")
     assert warm_kedro().run_program(killed + making(uri))[0] == -signal.SIGKILL
     assert is_new_store(uri)
     assert warm_kedro().run_program(making(uri)) == (0, "")
     assert {path.name for path in folder.iterdir()} == {"mlflow.db"}
+
+
+# The limit of a file's size stands for a disk that is full.
+FULL = """
+import resource
+from batch_scoring.core.system_errors import system_error
+from batch_scoring.registry.tracking import prepare
+
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, most))
+prepare({uri!r}).exception()
+try:
+    {making}
+except Exception as error:
+    assert "the disk" in str(system_error(error)), error
+else:
+    raise AssertionError("it had room")
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+"""
+
+
+@pytest.mark.slow
+def test_a_database_that_had_no_room_is_said_and_made_when_there_is_some(tmp_path):
+    uri = f"sqlite:///{tmp_path}/new/mlflow.db"
+    program = FULL.format(uri=uri, making=making(uri).strip()) + making(uri)
+    assert warm_kedro().run_program(program) == (0, "")
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"mlflow.db"}
 
 
 @pytest.mark.slow

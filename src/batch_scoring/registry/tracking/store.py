@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -227,9 +228,10 @@ def _create_database(uri: str) -> None:
     with exclusive(uri):
         if not is_new_store(uri):  # another run made it meanwhile
             return
-        beside = path.with_name(f".{path.name}.partial")
-        for left_over in path.parent.glob(f"{beside.name}*"):
+        for left_over in path.parent.glob(f".{path.name}.*partial*"):
             left_over.unlink()
+        # A new name each time: of a file that it could not complete, MLflow goes on with the deleted one.
+        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         MlflowClient(tracking_uri=f"{_SQLITE}{beside}").search_experiments(max_results=1)
         if sys.platform == "win32":  # MLflow keeps it open, and no open file is renamed
             beside = shutil.copyfile(beside, beside.with_suffix(".made"))
