@@ -106,3 +106,6 @@ def test_the_command_counts_rows_and_ends_with_what_is_wrong(scored, tmp_path):
     said = workspace.kedro(*workspace.command("incidents", "validate=true")[3:], expect=1)
     assert said.splitlines()[-1].startswith("Error: Validation failed for dataset 'predictions' on load")
     assert "severity" in said.splitlines()[-1]
+    other = str(tmp_path / "othre")
+    said = workspace.kedro("workspace", "validate", "--data", other, expect=1)
+    assert said.splitlines()[-1] == f"Error: {other}: there are no tables yet; name the workspace with --data"

@@ -45,6 +45,10 @@ def validate(data: str | None, env: str | None) -> None:
 
     import_module(_VALIDATORS)  # of a missing library Kedro would name its own extra
     catalog = open_context(data, env).catalog
+    if not any(catalog.load(name).exists for name in _VALIDATED):
+        raise InputError(
+            f"{catalog['workspace'].folder.path()}: there are no tables yet; name the workspace with --data"
+        )
     results = validate_catalog(catalog, list(_VALIDATED))
     for name, result in results.items():
         if result:
