@@ -30,6 +30,8 @@ def mlflow_server(folder: Path, database: str = "") -> Iterator[str]:
     environment = {
         **os.environ,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Judges of language models: eight more processes that import MLflow.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_BACKEND_STORE_URI": database or f"sqlite:///{folder}/mlflow.db",
     }
     environment.pop("MLFLOW_TRACKING_URI", None)
