@@ -38,7 +38,9 @@ def write_combined(fleet: Fleet, bases: Bases) -> None:
 def _models(bases: Bases, n_models: int, info: FleetInfo) -> Iterator[FleetModel]:
     start_us = FIRST_WINDOW_US - np.arange(TRAIN, 0, -1) * WINDOW_US
     # Noise has no hours: what one base in many seems to have of them is left out.
-    found = [fit_combined(Series(X, start_us, WINDOW_US, FEATURES), PARAMETERS)[1] for X in bases.train]
+    found = [
+        fit_combined(Series(X, start_us, WINDOW_US, FEATURES), PARAMETERS)[1] for X in bases.train[:n_models]
+    ]
     detectors = [replace(one, time_of_day=np.zeros(0)) for one in found]
     for part in parts(bases, n_models):
         yield FleetModel.build(_table(part, detectors), info)

@@ -22,8 +22,6 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parent
 IMPORTS = "import kedro.framework.session, pyarrow.parquet, numpy"
 TOLERANCE = 1e-9
-# One process a model is measured on so many models, and the rest of the fleet is multiplied.
-PROCESSES = 10
 # Above it only what is within ours is measured in memory.
 IN_MEMORY = 100_000
 
@@ -68,11 +66,15 @@ class Contender:
 
 
 class Arena:
-    """A fleet, a folder for what contenders leave behind, and the ways to score the one into the other."""
+    """A fleet, a folder for what contenders leave behind, and the ways to score the one into the other.
 
-    def __init__(self, fleet: Fleet, out: Path) -> None:
+    One process a model is measured on ``processes`` models, and the rest of the fleet is multiplied.
+    """
+
+    def __init__(self, fleet: Fleet, out: Path, processes: int) -> None:
         self.fleet = fleet
         self.out = out
+        self.processes = processes
         self.cores = sorted(os.sched_getaffinity(0))
 
     def contenders(self, without: Sequence[str] = ()) -> list[Contender]:
@@ -207,7 +209,7 @@ class Arena:
         return lambda: _inner_time(command, one_thread=True)
 
     def _some_devices(self) -> list[str]:
-        return sorted(path.stem for path in self.fleet.pickles.iterdir())[:PROCESSES]
+        return sorted(path.stem for path in self.fleet.pickles.iterdir())[: self.processes]
 
     def _saved_scores(self, name: str) -> Callable[[], Scores]:
         def read() -> Scores:

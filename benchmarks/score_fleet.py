@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from combined_fleet import write_combined
-from contenders import IN_MEMORY, PROCESSES, Arena, Taken, difference, why_no_spark
+from contenders import IN_MEMORY, Arena, Taken, difference, why_no_spark
 from figures import Figure, print_figures
 from fleets import PICKLED, Bases, make_fleet
 
@@ -71,9 +71,10 @@ def _median(taken: Sequence[Taken], clock: Clock) -> float:
 
 
 class Results:
-    """What was taken, by size and contender."""
+    """What was taken, by size and contender; one process a model, on ``processes`` models."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int) -> None:
+        self.processes = processes
         self.taken: dict[int, dict[str, list[Taken]]] = {}
         self.names: dict[str, str] = {}
         self.largest_difference = 0.0
@@ -135,7 +136,7 @@ class Results:
                 "ms_per_model": _median(taken, _seconds) / size * 1e3,
                 "peak_gib": max(one.peak_gib for one in taken),
                 "rounds": len(taken),
-                "measured_on": min(PROCESSES, size) if key == "process_per_model" else size,
+                "measured_on": min(self.processes, size) if key == "process_per_model" else size,
             }
             for size, contenders in self.taken.items()
             for key, taken in contenders.items()
@@ -148,7 +149,7 @@ def measure(size: int, folder: Path, results: Results, rounds: int, without: Seq
     fleet = make_fleet(folder / str(size), size)
     if size <= IN_MEMORY and not fleet.combined.folder.exists():
         write_combined(fleet, Bases())
-    arena = Arena(fleet, _made(folder / f"out-{size}"))
+    arena = Arena(fleet, _made(folder / f"out-{size}"), results.processes)
     contenders = arena.contenders(without)
     reference, others = contenders[0], contenders[1:]
     rows = arena.pickled_rows()
@@ -238,6 +239,9 @@ def _read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=5, help="how often each is timed (5); 0: the first time counts"
     )
+    parser.add_argument(
+        "--processes", type=int, default=10, help="on how many models a process a model is measured (10)"
+    )
     parser.add_argument("--without", default="", help="contenders to leave out, such as spark,joblib_bundle")
     parser.add_argument("--keep", type=Path, help="a folder for the fleets, kept and used again")
     parser.add_argument("--json", action="store_true", help="print one object instead of tables")
@@ -253,7 +257,7 @@ def main() -> None:
     if "spark" not in without and (reason := why_no_spark()) is not None:
         _say(f"Spark is left out: {reason}")
         without.append("spark")
-    results = Results()
+    results = Results(arguments.processes)
     place: AbstractContextManager[str | Path] = (
         nullcontext(_made(arguments.keep)) if arguments.keep else tempfile.TemporaryDirectory()
     )
