@@ -10,6 +10,8 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -67,7 +69,8 @@ def envelope_of(record: Any) -> str | None:
     ('senml', None)
     """
     if isinstance(record, list) and record and isinstance(record[0], dict):
-        return "senml" if record[0].keys() & {"n", "bn"} and record[0].keys() & {"v", "bv", "vb"} else None
+        is_senml = record[0].keys() & {"n", "bn"} and record[0].keys() & {"v", "bv", "vb"}
+        return "senml" if is_senml else "nested"
     if not isinstance(record, dict):
         return None
     if "resultType" in (record["data"] if isinstance(record.get("data"), dict) else ()):
@@ -82,7 +85,11 @@ def envelope_of(record: Any) -> str | None:
         "telegraf": {"fields", "tags", "timestamp"},
     }
     found = next((name for name, needed in known.items() if needed <= record.keys()), None)
-    return found or next((name for name, found in _TABLES.items() if any(True for _ in found(record))), None)
+    if found is not None:
+        return found
+    # Each record is one of "nested".
+    tables = (name for name in ("columns", "rows", "series") if any(True for _ in _FORMS[name](record)))
+    return next(tables, None) or ("json_text" if opened_texts(record) else None)
 
 
 def _is_sitewise(entries: Any) -> bool:
@@ -207,25 +214,9 @@ def _sitewise(document: Any, _: IngestSettings) -> Iterator[str]:
                 yield _record(time, device or None, sensor or entry.get("entryId", "value"), value)
 
 
-def _columns(document: Any, _: IngestSettings) -> Iterator[str]:
+def _rows_in(document: Any, form: Callable[[Any], Iterator[Mapping[str, Any]]]) -> Iterator[str]:
     for record in _listed(document):
-        for table in tables_of_columns(record):
-            yield from map(_text, rows_of(table))
-
-
-def _rows(document: Any, _: IngestSettings) -> Iterator[str]:
-    for table in tables_of_rows(document):
-        yield from map(_text, rows_of(table))
-
-
-def _series(document: Any, _: IngestSettings) -> Iterator[str]:
-    for one in _listed(document):
-        yield from map(_text, series_of(one))
-
-
-def _nested(document: Any, _: IngestSettings) -> Iterator[str]:
-    for record in _listed(document):
-        yield from map(_text, nested_items(record))
+        yield from map(_text, form(record))
 
 
 def _json_text(document: Any, _: IngestSettings) -> Iterator[str]:
@@ -255,11 +246,16 @@ def _listed(document: Any) -> list[Mapping[str, Any]]:
 
 # What these make of a document is named as usual, whatever names other files have.
 AS_USUAL = ("senml", "telegraf", "prometheus", "sitewise")
-# What these make of a document has names of its own, which the settings may have to name.
-TABLES = ("columns", "rows", "series", "nested", "json_text")
 _BY_ITSELF = ("iothub", "ttn")
 _USUAL = {"tags": "host", "metric": "instance"}
 Envelope = Callable[[Any, IngestSettings], Iterator[str]]
+# The rows in a record of each form.
+_FORMS: dict[str, Callable[[Any], Iterator[Mapping[str, Any]]]] = {
+    "columns": lambda record: chain.from_iterable(map(rows_of, tables_of_columns(record))),
+    "rows": lambda record: chain.from_iterable(map(rows_of, tables_of_rows(record))),
+    "series": series_of,
+    "nested": nested_items,
+}
 ENVELOPES: dict[str, Envelope] = {
     "iothub": _iothub,
     "senml": _senml,
@@ -267,15 +263,11 @@ ENVELOPES: dict[str, Envelope] = {
     "ttn": _ttn,
     "prometheus": _prometheus,
     "sitewise": _sitewise,
-    "columns": _columns,
-    "rows": _rows,
-    "series": _series,
-    "nested": _nested,
+    **{
+        name: partial(lambda form, document, _: _rows_in(document, form), form)
+        for name, form in _FORMS.items()
+    },
     "json_text": _json_text,
 }
-_TABLES: dict[str, Callable[[Any], Iterator[Any]]] = {
-    "columns": tables_of_columns,
-    "rows": tables_of_rows,
-    "series": series_of,
-    "json_text": lambda record: iter(filter(None, [opened_texts(record)])),
-}
+# What these make of a document has names of its own, which the settings may have to name.
+TABLES = (*_FORMS, "json_text")

@@ -18,7 +18,12 @@ _MAX_DEPTH = 6
 # Of the keys of an object, as many tell what they are.
 _SAMPLE_KEYS = 100
 INDEX = "index"
-_CELLS = ("values", "data", "rows")
+_CELLS = ("values", "data", "rows", "dataset")
+# What names a series beside its points, best first.
+_SERIES_NAMES = ("target", "metric", "__name__", "name", "label", "id")
+# Seconds since 1970 of 1990 to 2100, and what else they may be counted in.
+_FIRST_SECOND, _LAST_SECOND = 631_152_000, 4_102_444_800
+_SCALES = (1, 10**3, 10**6, 10**9)
 
 
 def tables_of_columns(document: Mapping[str, Any]) -> Iterator[Record]:
@@ -27,7 +32,8 @@ def tables_of_columns(document: Mapping[str, Any]) -> Iterator[Record]:
     Parameters
     ----------
     document : mapping
-        It, or one of its values, holds the columns. Texts beside these are the same in each row.
+        It, an object in it, or one in a list in it, holds the columns. Texts beside these are the same in
+        each row.
 
     Yields
     ------
@@ -39,18 +45,19 @@ def tables_of_columns(document: Mapping[str, Any]) -> Iterator[Record]:
     >>> list(tables_of_columns({"station": "a", "hourly": {"time": [1, 2], "temp": [20.5, 21]}}))
     [{'time': [1, 2], 'temp': [20.5, 21], 'station': ['a', 'a']}]
     """
-    texts = {name: value for name, value in document.items() if isinstance(value, str)}
     keyed = _keyed_columns(document)
     if keyed is not None:
         yield keyed
         return
-    for one in (document, *(value for value in document.values() if isinstance(value, dict))):
+    inner = [value for value in document.values() if isinstance(value, dict)]
+    items = [item for value in document.values() if _is_list_of_objects(value) for item in value]
+    texts = _texts_beside(document)
+    for one in (document, *inner, *items):
         lists = {name: value for name, value in one.items() if isinstance(value, list)}
         lengths = {len(value) for value in lists.values()}
         n = min(lengths, default=0)
         if len(lists) > 1 and lengths == {n} and n > 1 and all(map(_is_flat, lists.values())):
-            own = {name: value for name, value in one.items() if isinstance(value, str)}
-            yield lists | {name: [value] * n for name, value in (texts | own).items()}
+            yield lists | {name: [value] * n for name, value in (texts | _texts_beside(one)).items()}
 
 
 def tables_of_rows(document: Any, depth: int = 0) -> Iterator[Record]:
@@ -59,8 +66,9 @@ def tables_of_rows(document: Any, depth: int = 0) -> Iterator[Record]:
     Parameters
     ----------
     document
-        Any JSON. A table is an object with ``columns`` and ``values``, ``data`` or ``rows``; its ``tags`` are
-        the same in each row, and an ``index`` that does not merely count is a column.
+        Any JSON. A table is an object with ``columns`` and ``values``, ``data``, ``rows`` or ``dataset``; its
+        ``tags`` are the same in each row, and an ``index`` that does not merely count is a column. A data
+        frame of Grafana is one, too.
 
     Yields
     ------
@@ -78,6 +86,9 @@ def tables_of_rows(document: Any, depth: int = 0) -> Iterator[Record]:
                 yield from tables_of_rows(value, depth + 1)
         return
     if not isinstance(document, dict):
+        return
+    if isinstance(document.get("schema"), dict) and isinstance(document.get("data"), dict):
+        yield from _frame(document["schema"], document["data"])
         return
     folded = {name.casefold(): value for name, value in document.items()}
     names = _column_names(folded.get("columns"))
@@ -97,13 +108,14 @@ def tables_of_rows(document: Any, depth: int = 0) -> Iterator[Record]:
                 yield from tables_of_rows(value, depth + 1)
 
 
-def series_of(document: Any) -> Iterator[Record]:
-    """Yield the readings of an object that has a list of times and values for each sensor.
+def series_of(document: Any, depth: int = 0) -> Iterator[Record]:
+    """Yield the readings of an object that has a list of times and values, or one for each sensor.
 
     Parameters
     ----------
     document
-        Any JSON; an object with two or more such lists, and none of another kind, is one.
+        Any JSON; an object with two or more lists of objects with a time and a value, and none of another
+        kind, is one; or with pairs of a time and a value, in either order, or values by their times.
 
     Yields
     ------
@@ -115,18 +127,30 @@ def series_of(document: Any) -> Iterator[Record]:
     >>> one = {"temp": [{"ts": 1, "value": "20.5"}], "hum": [{"ts": 1, "value": "40"}]}
     >>> list(series_of(one))[1]
     {'timestamp': 1, 'sensor': 'hum', 'value': '40'}
+    >>> list(series_of({"target": "temp", "datapoints": [[20.5, 1773345600]]}))
+    [{'target': 'temp', 'timestamp': 1773345600, 'sensor': 'temp', 'value': 20.5}]
     """
     if not isinstance(document, dict):
         return
     lists = {name: value for name, value in document.items() if isinstance(value, list)}
     points = {name: _point_names(value) for name, value in lists.items()}
-    if len(lists) < 2 or None in points.values():
+    if len(lists) > 1 and None not in points.values():
+        for name, found in lists.items():
+            time, value = points[name] or ("", "")
+            for point in found:
+                known = {key: text for key, text in document.items() if isinstance(text, str)}
+                yield known | {"timestamp": point[time], "sensor": name, "value": point[value]}
         return
-    texts = {name: value for name, value in document.items() if isinstance(value, str)}
-    for name, found in lists.items():
-        time, value = points[name] or ("", "")
-        for point in found:
-            yield texts | {"timestamp": point[time], "sensor": name, "value": point[value]}
+    texts = _texts_beside(document)
+    by_last_key = {name.rpartition(".")[2].casefold(): text for name, text in texts.items()}
+    sensor = next((by_last_key[name] for name in _SERIES_NAMES if name in by_last_key), "value")
+    for inner in document.values():
+        pairs = _pairs(inner)
+        for time, value in pairs:
+            yield texts | {"timestamp": time, "sensor": sensor, "value": value}
+        if not pairs and depth < _MAX_DEPTH and isinstance(inner, (dict, list)):
+            for item in inner if isinstance(inner, list) else [inner]:
+                yield from series_of(item, depth + 1)
 
 
 def opened_texts(record: Mapping[str, Any]) -> Record | None:
@@ -141,12 +165,14 @@ def opened_texts(record: Mapping[str, Any]) -> Record | None:
     return {**record, **opened} if opened else None
 
 
-def nested_items(record: Mapping[str, Any], outer: Mapping[str, Any] | None = None) -> Iterator[Record]:
+def nested_items(record: Any, outer: Mapping[str, Any] | None = None) -> Iterator[Record]:
     """Yield the innermost items of lists in lists, each with what stands beside the lists around it.
 
     Parameters
     ----------
-    record : mapping
+    record : mapping or list of mapping
+        Of a list, what is a text in the first item and in no other one holds for all of them: so Home
+        Assistant names an entity.
     outer : mapping, optional
         What stands around the record.
 
@@ -161,6 +187,16 @@ def nested_items(record: Mapping[str, Any], outer: Mapping[str, Any] | None = No
     >>> list(nested_items(one))[1]
     {'id': 'a', 'points.id': 'hum', 'v': 40}
     """
+    if isinstance(record, list):
+        first, *others = record
+        known = {
+            name: value
+            for name, value in first.items()
+            if isinstance(value, str) and others and not any(name in one for one in others)
+        }
+        for item in record:
+            yield from nested_items({**known, **item}, outer)
+        return
     lists = {name: value for name, value in record.items() if _is_list_of_objects(value)}
     known = {**(outer or {}), **{name: value for name, value in record.items() if name not in lists}}
     if not lists:
@@ -169,6 +205,64 @@ def nested_items(record: Mapping[str, Any], outer: Mapping[str, Any] | None = No
         for item in items:
             own = {f"{name}.{key}" if key in known else key: value for key, value in item.items()}
             yield from nested_items(own, known)
+
+
+def _texts_beside(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts of an object and of the objects in it; a list of one text is that text."""
+    found = {}
+    for name, value in document.items():
+        inner = (
+            {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+        )
+        for key, one in inner.items():
+            text = one[0] if isinstance(one, list) and len(one) == 1 else one
+            found.update({key: text} if isinstance(text, str) else {})
+    return found
+
+
+def _frame(schema: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Record]:
+    """Yield the tables of a data frame of Grafana: one for each column with labels, or one of all."""
+    fields, columns = schema.get("fields") or [], data.get("values") or []
+    if not _is_list_of_objects(fields) or not isinstance(columns, list) or len(fields) != len(columns):
+        return
+    names = [str(field.get("name")) for field in fields]
+    times = [at for at, field in enumerate(fields) if field.get("type") == "time"]
+    labels = [field.get("labels") or {} for field in fields]
+    if not times or not any(labels):
+        yield dict(zip(names, columns, strict=True))
+        return
+    for name, column, known in zip(names, columns, labels, strict=True):
+        if known:
+            sensor = known.get("__name__", schema.get("name", name) if name.lower() == "value" else name)
+            texts = {key: text for key, text in known.items() if key != "__name__"}
+            listed = {key: [text] * len(column) for key, text in ({"sensor": sensor} | texts).items()}
+            yield {"timestamp": columns[times[0]], "value": column} | listed
+
+
+def _pairs(points: Any) -> list[tuple[Any, Any]]:
+    """Return times and values of a list of pairs, or of an object with times as keys; none for all else."""
+    if isinstance(points, dict):
+        pairs = list(points.items())
+    elif isinstance(points, list) and all(isinstance(one, list) and len(one) == 2 for one in points):
+        pairs = [(one, other) for one, other in points]
+    else:
+        return []
+    firsts, seconds = ([pair[place] for pair in pairs] for place in (0, 1))
+    if _are_epochs(firsts) == _are_epochs(seconds):
+        return []
+    pairs = pairs if _are_epochs(firsts) else list(zip(seconds, firsts, strict=True))
+    return pairs if all(value is None or isinstance(value, (int, float, str)) for _, value in pairs) else []
+
+
+def _are_epochs(times: list[Any]) -> bool:
+    """Whether numbers, or texts of numbers, count from 1970."""
+    try:
+        numbers = [float(time) for time in times]
+    except (TypeError, ValueError):
+        return False
+    return bool(numbers) and any(
+        _FIRST_SECOND * scale <= min(numbers) and max(numbers) <= _LAST_SECOND * scale for scale in _SCALES
+    )
 
 
 def rows_of(table: Record) -> Iterator[Record]:

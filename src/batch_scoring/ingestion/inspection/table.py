@@ -101,7 +101,9 @@ def _json_table(path: str) -> Table | None:
 
 def _opened_columns(envelope: str, records: Sequence[Any]) -> list[Column]:
     """Return the columns of what an envelope makes of records."""
-    opened = (text for record in records for text in ENVELOPES[envelope](record, IngestSettings()))
+    # A document may be a list itself: of such lists each is one record.
+    documents = ([record] if isinstance(record, list) else record for record in records)
+    opened = (text for record in documents for text in ENVELOPES[envelope](record, IngestSettings()))
     return _leaf_columns(leaves_of(islice(opened, ROWS)))
 
 
