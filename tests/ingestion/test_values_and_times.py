@@ -602,3 +602,28 @@ def test_every_row_is_stored_or_refused_or_counted(
         assert len(counts["shortfalls"]) >= len(whole)
         if refused and refused == n - counts["missing"]:
             assert counts["shortfalls"] or set(counts["refused"]) == {"duplicate"}
+
+
+@pytest.mark.parametrize("time", ["2026-01-05 20:00:00 BST", "639028656000000000", "2026-01-05T20:00:00 IST"])
+def test_a_time_that_is_another_one_elsewhere_is_refused(time, tmp_path):
+    store = Store(tmp_path / "store")
+    place = write_csv(tmp_path / "a.csv", row(0), f"{time},d1,s,2.0", row(10), row(20))
+    store.ingest(place)
+    assert store.reasons() == [(3, "bad_timestamp")]
+
+
+def test_midnight_may_be_the_end_of_a_day(tmp_path):
+    store = Store(tmp_path / "store")
+    place = write_csv(tmp_path / "a.csv", "31.12.2025 24:00,d1,s,1.0", "01.01.2026 01:00,d1,s,2.0")
+    store.ingest(place)
+    assert [time for time, *_ in store.readings()] == [
+        "2026-01-01T00:00:00.000000",
+        "2026-01-01T01:00:00.000000",
+    ]
+
+
+def test_milliseconds_of_a_column_of_their_own_are_three_digits(tmp_path):
+    store = Store(tmp_path / "store")
+    place = write_csv(tmp_path / "a.csv", "2026-01-05 20:00:00,7,d1,s,1.0", header="t,ms,device,sensor,value")
+    store.ingest(place, columns={"timestamp": "{t}.{ms}"})
+    assert [time for time, *_ in store.readings()] == ["2026-01-05T20:00:00.007000"]

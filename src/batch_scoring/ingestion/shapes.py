@@ -324,9 +324,11 @@ def _text(position: int, role: str, column: Callable[[int], str]) -> str:
 def _joined(parts: Sequence[int | str], column: Callable[[int], str]) -> str:
     if len(parts) == 1 and isinstance(parts[0], int):
         return column(parts[0])
-    return " || ".join(
-        literal(part) if isinstance(part, str) else _two_digits(column(part)) for part in parts
-    )
+    texts = [literal(part) if isinstance(part, str) else _two_digits(column(part)) for part in parts]
+    # Milliseconds, other than the year of {day}.{month}.{year}.
+    if parts[-2:-1] == ["."] and parts.count(".") == 1 and isinstance(parts[-1], int):
+        texts[-1] = rf"regexp_replace({texts[-1]}, '^(\d\d)$', '0\1')"
+    return " || ".join(texts)
 
 
 def _two_digits(text: str) -> str:

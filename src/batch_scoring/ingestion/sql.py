@@ -37,6 +37,9 @@ MAX_DEVICE_BYTES = 512
 # Values from here on are no measurements, and leave the range of numbers where windows and fits square them.
 TOO_LARGE = 1e150
 
+# Of .NET, on 1 January 2100: as nanoseconds since 1970 they are in December 1990.
+LAST_TICKS = 662_380_416_000_000_000
+
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
 _FLOATS = ("FLOAT", "DOUBLE")
@@ -158,7 +161,9 @@ def _timestamp_of_text(text: str, timezone: str) -> str:
     spread = rf"regexp_replace({text}, {compact}, '\1-\2-\3T\4:\5:\6')"
     return (
         # Digits and dashes; words such as "infinity" and "epoch" are not times here.
-        f"CASE WHEN {text}[5] = '-' AND {text}[1] BETWEEN '0' AND '9' THEN {_iso_time(text, timezone)} "
+        # BST is British, and of Bangladesh; what is clear, as EST is, ``time_spelling`` knows.
+        f"CASE WHEN {text}[5] = '-' AND {text}[1] BETWEEN '0' AND '9' AND NOT ends_with({text}, 'ST') "
+        f"THEN {_iso_time(text, timezone)} "
         f"WHEN regexp_full_match({text}, {number}) THEN {_epoch(f'TRY_CAST({text} AS BIGINT)')} "
         rf"WHEN regexp_full_match({text}, '\d+\.\d*') THEN {_epoch_fraction(f'TRY_CAST({text} AS DOUBLE)')} "
         f"WHEN regexp_matches({text}, {compact}) THEN {_iso_time(spread, timezone)} END"
@@ -180,11 +185,15 @@ def _in_zone(naive: str, timezone: str) -> str:
 
 
 def _epoch(number: str) -> str:
-    """Parse seconds, milli-, micro- or nanoseconds since 1970, recognised by size (all are after 1973)."""
+    """Parse seconds, milli-, micro- or nanoseconds since 1970, recognised by size (all are after 1973).
+
+    What are nanoseconds before 1991 are ticks of .NET of this century.
+    """
     return (
         f"timezone('UTC', make_timestamp(CASE WHEN abs({number}) < 100000000000 THEN {number} * 1000000 "
         f"WHEN abs({number}) < 100000000000000 THEN {number} * 1000 "
-        f"WHEN abs({number}) < 100000000000000000 THEN {number} ELSE {number} // 1000 END))"
+        f"WHEN abs({number}) < 100000000000000000 THEN {number} "
+        f"WHEN abs({number}) > {LAST_TICKS} THEN {number} // 1000 END))"
     )
 
 

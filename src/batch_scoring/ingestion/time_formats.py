@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from batch_scoring.ingestion.time_spelling import spelled_usually
+
 # Which of the date's parts comes first.
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST, NAMED = "day", "month", "year", "named month"
 
 _CLOCK = re.compile(
-    r"(?P<gap>T| *[ ,;:_-] *| at |)"
+    r"(?P<gap>T| *[ ,;:_@-] *| at |)"
     r"(?P<hour>\d{1,2})"
-    r"(?:(?P<mark>[:.-])(?P<minute>\d{1,2})(?:(?P=mark)(?P<second>\d{1,2})(?P<fraction>[.,]\d{1,9})?)?)?"
+    r"(?:(?P<mark>[:.-])(?P<minute>\d{1,2})(?:(?P=mark)(?P<second>\d{1,2})(?P<fraction>[.,]\d{1,9}|:\d{3})?)?)?"
     r"(?: ?(?P<half>[AaPp][Mm]))?"
     r"(?P<space> ?)(?P<zone>Z|[+-]\d\d:?\d\d|UTC|GMT)?"
 )
@@ -23,9 +25,12 @@ _DAY_NAME = re.compile(r"(?P<before>[A-Za-z]{3,9})(?P<mark>,? )")
 _NAME = r"(?P<name>[A-Za-z]{3,9})"
 _YEAR = r"(?P<year>\d{4}|\d\d)(?!\d)"
 _NAMED_FORMS = (
-    re.compile(rf"(?P<day>\d{{1,2}})(?P<one>[-/. ]){_NAME}(?P<two>[-/. ]){_YEAR}"),
+    re.compile(rf"(?P<day>\d{{1,2}})(?P<one>\. |[-/. ]?){_NAME}(?P<two>[-/. ]?){_YEAR}"),
     re.compile(rf"{_NAME}(?P<one> )(?P<day>\d{{1,2}})(?P<two>,? ){_YEAR}"),
-    re.compile(rf"{_YEAR}(?P<one>[-/. ]){_NAME}(?P<two>[-/. ])(?P<day>\d{{1,2}})"),
+    re.compile(rf"(?P<year>\d{{4}})(?P<one>[-/. ]){_NAME}(?P<two>[-/. ])(?P<day>\d{{1,2}})"),
+)
+_CTIME = re.compile(
+    r"(?P<name>[A-Za-z]{3}) +\d{1,2} \d\d:\d\d:\d\d(?P<zone> (?:[+-]\d\d:?\d\d|UTC|GMT))? \d{4}"
 )
 _COMPACT = {14: "%Y%m%d%H%M%S", 12: "%Y%m%d%H%M", 10: "%Y%m%d%H", 8: "%Y%m%d"}
 _SHORT_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -54,9 +59,12 @@ def formats_of(text: str) -> dict[str, list[str]]:
     {'year': ['%Y%m%dT%H:%M:%S']}
     >>> formats_of("2026-W48-2 07:05"), formats_of("2026-W48")
     ({'year': ['%G-W%V-%u %H:%M']}, {'year': ['%G-W%V']})
+    >>> formats_of("Tue Nov 24 07:05:00 CET 2026"), formats_of("24. Dezember 2026 7:05")
+    ({'named month': ['%a %b %d %H:%M:%S %z %Y']}, {'named month': ['%d. %b %Y %H:%M']})
     >>> formats_of("yesterday")
     {}
     """
+    text = spelled_usually(text)
     found: dict[str, list[str]] = {}
     if re.fullmatch(r"(?:19|20)\d+", text) and len(text) in _COMPACT:
         return {YEAR_FIRST: [_COMPACT[len(text)]]}
@@ -86,10 +94,10 @@ def _dates(text: str) -> Iterator[tuple[str, str, str]]:
     if day and day["before"][:3].lower() in ("mon", "tue", "wed", "thu", "fri", "sat", "sun"):
         before = ("%a" if len(day["before"]) == 3 else "%A") + day["mark"]
         text = text[day.end() :]
-    # As C's ctime writes: the year is last.
-    if ctime := re.fullmatch(r"([A-Za-z]{3}) +(\d{1,2}) (\d\d:\d\d:\d\d) (\d{4})", text):
-        if ctime[1].lower() in _SHORT_MONTHS:
-            yield NAMED, f"{before}%b %d %H:%M:%S %Y", ""
+    # As C's ctime and Java's Date write: the year is last.
+    if ctime := _CTIME.fullmatch(text):
+        if ctime["name"].lower() in _SHORT_MONTHS:
+            yield NAMED, f"{before}%b %d %H:%M:%S{_zone_format(ctime['zone'])} %Y", ""
         return
     for form in _NAMED_FORMS:
         found = form.match(text)
@@ -141,7 +149,14 @@ def _clock_format(text: str) -> str | None:
         found += clock["fraction"][0] + ("%f" if len(clock["fraction"]) <= 7 else "%n")
     if clock["half"]:
         found += " %p" if text[clock.start("half") - 1] == " " else "%p"
-    zone = clock["zone"]
-    if not zone:
+    if not clock["zone"]:
         return found if not clock["space"] else None
-    return found + clock["space"] + ("%Z" if zone in ("UTC", "GMT") else "%z")
+    return found + _zone_format(clock["space"] + clock["zone"])
+
+
+def _zone_format(zone: str | None) -> str:
+    """Return the format of a zone and the space before it; empty without a zone."""
+    if not zone:
+        return ""
+    space = " " * zone.startswith(" ")
+    return space + ("%Z" if zone.strip() in ("UTC", "GMT") else "%z")

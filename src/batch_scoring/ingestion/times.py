@@ -6,6 +6,7 @@ from itertools import groupby
 
 from batch_scoring.ingestion.interpretation import AUTO, EPOCHS, EXCEL
 from batch_scoring.ingestion.sql import ZONED, literal, timestamp_of
+from batch_scoring.ingestion.time_spelling import spelled_in_sql
 
 # Excel's first day is 1899-12-31, and it takes 1900 for a leap year.
 _EXCEL_START = "TIMESTAMP '1899-12-30'"
@@ -46,11 +47,23 @@ def time_of(column: str, sql_type: str, timezone: str, formats: tuple[str, ...])
 def by_formats(text: str, timezone: str, formats: list[str]) -> str:
     """Return the expression that parses a text by strptime formats, all with a zone or all without."""
     listed = "[" + ", ".join(map(literal, formats)) + "]"
-    if _kind(formats[0]) == "zoned":
-        # DuckDB's %z reads no Z.
-        spelled = f"regexp_replace({text}, '(\\d ?)[Zz]$', '\\1+00:00')"
-        return f"try_strptime({spelled}, {listed})"
-    return f"timezone({literal(timezone)}, try_strptime({text}, {listed}))"
+    is_zoned = _kind(formats[0]) == "zoned"
+    # With %n it would be a type of nanoseconds.
+    sql_type = "TIMESTAMPTZ" if is_zoned else "TIMESTAMP"
+
+    def parsed(spelled: str) -> str:
+        if is_zoned:
+            # DuckDB's %z reads no Z.
+            spelled = f"regexp_replace({spelled}, '(\\d ?)[Zz]$', '\\1+00:00')"
+        return f"CAST(try_strptime({spelled}, {listed}) AS {sql_type})"
+
+    # What is spelled as usual, which is most of it, costs no more; 24:00 is the next midnight.
+    midnight = rf"regexp_replace({text}, '([T ])24([:.]00)', '\100\2')"
+    found = (
+        f"COALESCE({parsed(text)}, {parsed(spelled_in_sql(text, formats))}, "
+        rf"CASE WHEN regexp_matches({text}, '[T ]24[:.]00') THEN {parsed(midnight)} + INTERVAL 1 DAY END)"
+    )
+    return found if is_zoned else f"timezone({literal(timezone)}, {found})"
 
 
 def is_naive(column: str, sql_type: str, formats: tuple[str, ...]) -> str:
@@ -75,15 +88,19 @@ def _kind(one: str) -> str:
 
 
 def _since_epoch(text: str, microseconds: float) -> str:
-    number = f"TRY_CAST(round(TRY_CAST({text} AS DOUBLE) * {microseconds!r}) AS BIGINT)"
+    number = f"TRY_CAST(round(TRY_CAST({_with_point(text)} AS DOUBLE) * {microseconds!r}) AS BIGINT)"
     # Beyond the year 9999 make_timestamp ends the query.
     return f"CASE WHEN abs({number}) < 253402300800000000 THEN timezone('UTC', make_timestamp({number})) END"
 
 
 def _serial_day(text: str) -> str:
     """Days since 1899-12-30, to the millisecond: more digits are rounding."""
-    day = f"TRY_CAST({text} AS DOUBLE)"
+    day = f"TRY_CAST({_with_point(text)} AS DOUBLE)"
     return (
         f"CASE WHEN {day} >= 1 AND {day} < {_LAST_EXCEL_DAY} THEN "
         f"{_EXCEL_START} + to_milliseconds(CAST(round({day} * 86400000) AS BIGINT)) END"
     )
+
+
+def _with_point(text: str) -> str:
+    return f"replace({text}, ',', '.')"

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
+from batch_scoring.ingestion.sql import LAST_TICKS
 from batch_scoring.ingestion.time_formats import formats_of
+from batch_scoring.ingestion.time_spelling import spelled_usually
 
 # What ingestion reads without being asked.
 ISO = "ISO 8601"
@@ -20,7 +22,7 @@ _ISO = re.compile(
     r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d(:\d\d([.,]\d+)?)?\s?(Z|z|[+-]\d\d(:?\d\d)?)?)?|\d{8}T\d{6}Z?"
 )
 _OFFSET = re.compile(r":\d\d.*(Z|z|[+-]\d\d(:?\d\d)?)$|\d{6}Z$")
-_NUMBER = re.compile(r"\d+(\.\d+)?([eE]\+?\d+)?")
+_NUMBER = re.compile(r"\d+([.,]\d+)?([eE]\+?\d+)?")
 _CLOCK = re.compile(r"\d\d?([:.])\d\d(\1\d\d([.,]\d{1,9})?)?( ?[AaPp][Mm])?")
 # Seconds since 1970, and days since 1899-12-30, of 1990 to 2100.
 _EPOCH_SECONDS, _EXCEL_DAYS = (631_152_000, 4_102_444_800), (32_874, 73_051)
@@ -72,7 +74,7 @@ def time_look(texts: Sequence[str]) -> TimeLook | None:
         return TimeLook((ISO,), "moment" if has_clock else "date", zoned)
     if _most(_NUMBER.fullmatch(text) for text in distinct):
         return _number_look(distinct)
-    if _most(_CLOCK.fullmatch(text) for text in distinct):
+    if _most(_CLOCK.fullmatch(spelled_usually(text)) for text in distinct):
         day = f"2026-03-02 {distinct[0]}"
         clocks = [form.removeprefix("%Y-%m-%d ") for forms in formats_of(day).values() for form in forms]
         return TimeLook(tuple(clocks), "clock") if clocks else None
@@ -84,7 +86,7 @@ def read_time(text: str, form: str) -> datetime | None:
     if "%V" in form and "%u" not in form:  # Python wants the day, too
         text, form = f"{text} 1", f"{form} %u"
     try:
-        read = datetime.strptime(text, form)
+        read = datetime.strptime(spelled_usually(text), form)
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
@@ -99,15 +101,16 @@ def _text_look(texts: Sequence[str], distinct: Sequence[str]) -> TimeLook | None
     best = ordered[0]
     # Where one order of day and month makes times go on steadily and the other does not, it is clear.
     is_doubtful = len(ordered) > 1 and not _is_clear(texts, best, ordered[1])
-    return TimeLook(tuple(ordered), _holds(best), best.lower().endswith("%z"), is_doubtful)
+    return TimeLook(tuple(ordered), _holds(best), "%z" in best.lower(), is_doubtful)
 
 
 def _number_look(texts: Sequence[str]) -> TimeLook | None:
-    numbers = [float(text) for text in texts if _NUMBER.fullmatch(text)]
+    numbers = [float(text.replace(",", ".")) for text in texts if _NUMBER.fullmatch(text)]
     low, high = min(numbers), max(numbers)
     for name, microseconds in EPOCHS.items():
         scale = 1e6 / microseconds
-        if _EPOCH_SECONDS[0] * scale <= low and high <= _EPOCH_SECONDS[1] * scale:
+        are_ticks = name == "epoch_ns" and low <= LAST_TICKS
+        if not are_ticks and _EPOCH_SECONDS[0] * scale <= low and high <= _EPOCH_SECONDS[1] * scale:
             return TimeLook((name,), "moment", has_zone=True)
     compact = [form for forms in formats_of(texts[0]).values() for form in forms]
     if compact and _most(read_time(text, compact[0]) for text in texts):
