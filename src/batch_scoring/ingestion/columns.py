@@ -123,6 +123,8 @@ def split_line(line: str, delimiter: str, path: str = "") -> list[str]:
     """
     if delimiter == " ":
         return line.split()
+    if "\r" in line.strip("\r") and '"' not in line:
+        raise InputError(f"{path}: its lines end with CR alone; save it with line ends of Unix or Windows")
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
     except csv.Error as error:

@@ -23,6 +23,12 @@ from batch_scoring.ingestion.sql import literal
 SAMPLE_LINES = 200
 # A title and what else stands above a header have fewer lines.
 _MAX_ABOVE = 50
+# What files begin with that hold no table, or none with times, and what to do.
+_NO_TABLES = {
+    ("<?xml", "<!doctype", "<html", "<table"): "holds XML or HTML, which is no table of text; save it as CSV",
+    ("labview measurement",): "counts the times from the Date and Time in its head; save it with a column of "
+    "whole times, such as 2026-03-02T00:00:00Z",
+}
 # What InfluxDB writes above each of its tables.
 _ANNOTATIONS = ("#group", "#datatype", "#default")
 
@@ -81,6 +87,8 @@ def read_head(path: str, settings: IngestSettings) -> Head | None:
     notes = [(row, line) for row, line in numbered if mark and line.startswith(mark)]
     if not numbered:
         return None
+    if (sentence := no_table(numbered[0][1])) is not None:
+        raise InputError(f"{path}: {sentence}")
     if settings.header == "none":
         return _without_header(path, plain, settings, notes)
     at = _header_place(plain, settings, path)
@@ -99,12 +107,20 @@ def read_head(path: str, settings: IngestSettings) -> Head | None:
         names = stacked([split_line(line, delimiter, path) for _, line in header])
     elif are_row_names(names, [split_line(line, delimiter, path) for line in _texts(data)]):
         names = ["", *names]
+    elif have_an_end(names, [split_line(line, delimiter, path) for line in _texts(data)]):
+        names = [*names, ""]
     elif not match_columns(names, settings) and _has_only_data(names):
         return _without_header(path, plain, settings, notes)
     above = any(row < header[-1][0] for row, _ in notes)
     is_annotated = any(line.startswith(_ANNOTATIONS) for _, line in notes)
     body_mark = mark if above else ""
     return Head(delimiter, names, header[-1][0] + 1, body_mark, header[-1][0], _texts(data), is_annotated)
+
+
+def no_table(line: str) -> str | None:
+    """Say what to do with a text that begins with a line as no table does; None for all others."""
+    folded = line.lstrip("\ufeff ").lower()
+    return next((said for beginnings, said in _NO_TABLES.items() if folded.startswith(beginnings)), None)
 
 
 def _first_lines(path: str, settings: IngestSettings) -> list[str]:
@@ -213,6 +229,11 @@ def are_row_names(names: Sequence[str], records: Sequence[Sequence[str]]) -> boo
         return False
     first = int(counted[0])
     return [int(one) for one in counted] == list(range(first, first + len(counted)))
+
+
+def have_an_end(names: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
+    """Whether each record ends with a delimiter, and so has an empty field more than there are names."""
+    return bool(records) and all(len(one) == len(names) + 1 and not one[-1].strip() for one in records)
 
 
 def _texts(numbered: Sequence[tuple[int, str]]) -> list[str]:

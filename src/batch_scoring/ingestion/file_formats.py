@@ -98,6 +98,8 @@ def readable_form(path: str, file_format: str, settings: IngestSettings, folder:
         return readable_form(inner, FORMATS[suffix], settings, folder)
     if file_format == "events" and is_capture(path):
         return path, file_format
+    if file_format == "workbook" and text_format(path) == "csv":  # as some programs name their text for Excel
+        return path, "csv"
     if file_format in CONVERSIONS:
         converted, made = CONVERSIONS[file_format]
         return converted(path, settings, _new_folder(folder)), made

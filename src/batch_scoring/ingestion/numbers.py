@@ -11,7 +11,8 @@ from batch_scoring.ingestion.units import Conversion
 # Texts that mean missing in the files of most programs; none of them is a number.
 NO_VALUES = (
     "", "?", "-", "--", "n/a", "#n/a", "na", "<na>", "nan", "nil", "none", "null", "missing", "unknown",
-    "unavailable",
+    "unavailable", "#value!", "#div/0!", "#ref!", "#num!", "#name?", "#null!", "1.#qnan", "-1.#qnan",
+    "1.#ind", "-1.#ind",
 )  # fmt: skip
 _BOOLEANS = {"true": 1.0, "false": 0.0}
 # Of thousands, a space may be one that does not break a line.

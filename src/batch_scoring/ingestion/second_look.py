@@ -88,6 +88,25 @@ def troubles(connection: duckdb.DuckDBPyConnection) -> dict[int, Trouble]:
     }
 
 
+def reordered(connection: duckdb.DuckDBPyConnection, sources: Iterable[int]) -> dict[int, str]:
+    """Return the staged files with a column a sensor in which a second header has another order.
+
+    The rows behind it would be stored under the sensors of the first header.
+
+    Returns
+    -------
+    dict of int to str
+        By file, what the second header begins with.
+    """
+    rows = connection.execute(
+        f"SELECT source, min(raw_timestamp) FROM staged AS one WHERE source IN {_listed(sources)} "
+        "AND reason = 'bad_timestamp' AND raw_value <> sensor AND EXISTS (SELECT 1 FROM staged AS other "
+        "WHERE other.source = one.source AND other.reason IS NULL AND other.sensor = one.raw_value) "
+        "GROUP BY source"
+    )
+    return dict(rows.fetchall())
+
+
 def look_again(
     connection: duckdb.DuckDBPyConnection,
     sources: Mapping[int, Trouble],

@@ -37,7 +37,7 @@ from batch_scoring.ingestion.refused_rows import (
 )
 from batch_scoring.ingestion.relations import RawRelation, numbered_lines
 from batch_scoring.ingestion.same_time import join_same_time
-from batch_scoring.ingestion.second_look import look_again, troubles
+from batch_scoring.ingestion.second_look import Trouble, look_again, reordered, troubles
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_formats import Described, raw_relation
 from batch_scoring.ingestion.staged_days import StagedDay, are_sparse, day_counts, staged_days
@@ -205,7 +205,7 @@ class StagingArea:
 
     def _look_again(self, groups: Mapping[tuple[str, ...], list[OpenedFile]], latest: datetime) -> None:
         """Read the files again whose fields are written otherwise than was taken for, where they show how."""
-        troubled = troubles(self.connection)
+        troubled = self._without_reordered(groups, troubles(self.connection))
         for (*_, where), opened in groups.items():
             of_group = {one.number: troubled[one.number] for one in opened if one.number in troubled}
             found, doubts = look_again(self.connection, of_group, opened[0], self.settings, latest)
@@ -221,6 +221,25 @@ class StagingArea:
                     alike.setdefault(repr(found[one.number]), []).append(one)
             for some in alike.values():
                 self._read_as(some, found[some[0].number], where, latest)
+
+    def _without_reordered(
+        self, groups: Mapping[tuple[str, ...], list[OpenedFile]], troubled: Mapping[int, Trouble]
+    ) -> dict[int, Trouble]:
+        """Refuse tables with a second header in another order; return the other troubled files."""
+        tables = {
+            one.number: one.source.path
+            for opened in groups.values()
+            for one in opened
+            if one.number in troubled and one.source.format in ("csv", "workbook")
+        }
+        again = reordered(self.connection, tables) if tables else {}
+        self.failed |= {
+            number: f"{tables[number]}: the line that begins with {beginning!r} is a header with the columns "
+            "in another order; write what stands below it to a file of its own"
+            for number, beginning in again.items()
+        }
+        self._forget(again)
+        return {number: one for number, one in troubled.items() if number not in again}
 
     def _read_as(
         self, opened: list[OpenedFile], found: Mapping[str, Any], where: str, latest: datetime

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_scoring.ingestion.delimited import are_row_names, stacked
+from batch_scoring.ingestion.delimited import are_row_names, have_an_end, no_table, stacked
 
 # Best first: of two that give as many fields, the comma is more often a decimal mark.
 DELIMITERS = (";", "\t", "|", ",")
@@ -95,7 +95,7 @@ def text_form(head: bytes) -> TextForm | None:
         "#" if any(line.startswith("#") for line in lines[:_LINES]) and not _is_header(lines[0]) else None
     )
     kept = [line for line in lines if not (comment and line.startswith(comment))]
-    if not any(line.strip() for line in kept):
+    if not any(line.strip() for line in kept) or no_table(lines[0]):
         return None
     delimiter = _delimiter(kept[:_LINES])
     parsed = [line.split() for line in kept] if delimiter == " " else _parsed(kept, delimiter)
@@ -106,6 +106,8 @@ def text_form(head: bytes) -> TextForm | None:
     header = _header_rows(rows)
     if not header and skip and are_row_names(parsed[skip - 1], rows):
         skip, header, rows = skip - 1, 1, [["", *parsed[skip - 1]], *rows]
+    elif not header and skip and have_an_end(parsed[skip - 1], rows):
+        skip, header, rows = skip - 1, 1, [[*parsed[skip - 1], ""], *rows]
     names = stacked(rows[:header]) if header else [f"column_{n + 1}" for n in range(width)]
     return TextForm(encoding, delimiter, comment, skip, header, names, rows[header:])
 
