@@ -287,3 +287,11 @@ class TestCommand:
         place = write_lines(tmp_path / "own.csv", ["when,device,sensor,value", *rows])
         result = self.run(place, "--params", "ingest.columns.timestamp=when", "--json")
         assert json.loads(result.stdout)[0]["settings"] == {}
+
+
+def test_no_mean_is_proposed_over_rows_that_a_column_tells_apart(tmp_path):
+    rows = (f"2026-01-05 {n:02d}:00:00,{n}.{point},{point}" for n in range(20) for point in ("3", "4"))
+    place = write_lines(tmp_path / "a.csv", ["time,level,type", *rows])
+    found = inspected(place, device="d1")
+    assert "same_time" not in found.proposal.settings
+    assert "they differ in type: set ingest.columns.device" in sentence(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -80,8 +81,25 @@ def unit_of(name: str) -> str | None:
     """
     found = _STATED.search(name)
     unit = "" if found is None else found["inside"] or found["behind"]
-    known = unit in _SPELLED or unit in _TEMPERATURES or unit in _OTHERS
-    return unit if known or (unit != "1" and any(unit in scales for scales in _SCALES)) else None
+    return unit if is_unit(unit) else None
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a known unit."""
+    is_other = text in _SPELLED or text in _TEMPERATURES or text in _OTHERS
+    return is_other or (text != "1" and any(text in scales for scales in _SCALES))
+
+
+def are_of_one_quantity(units: Iterable[str]) -> bool:
+    """Whether two of some units are different ones of one quantity, such as W and kW.
+
+    Examples
+    --------
+    >>> are_of_one_quantity(["°C", "%"]), are_of_one_quantity(["°C", "F"])
+    (False, True)
+    """
+    spelled = {_SPELLED.get(unit, unit) for unit in units}
+    return any(len(spelled & known) > 1 for known in (*map(set, _SCALES), set(_TEMPERATURES)))
 
 
 def read_conversion(value: Any, where: str) -> Conversion:

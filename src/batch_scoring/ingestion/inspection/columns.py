@@ -10,6 +10,7 @@ from functools import cached_property
 from batch_scoring.ingestion.inspection.numbers import NumberLook, number_look
 from batch_scoring.ingestion.inspection.times import TimeLook, time_look
 from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
+from batch_scoring.ingestion.units import is_unit, unit_of
 
 # Words in the names of columns, by the role they speak for; the more telling ones first.
 ROLE_WORDS: dict[str, list[str]] = {
@@ -19,9 +20,10 @@ ROLE_WORDS: dict[str, list[str]] = {
         "created measured recorded observed sampled logged changed updated utc epoch",
         "device": "device deviceid machine asset unit equipment turbine station host node gateway engine "
         "pump motor entity plant meter logger thing serial mac vin subject patient mote eui site location "
-        "room building home house vehicle anlage maschine geraet gerät name id",
+        "room building home house vehicle coreid anlage maschine geraet gerät instance name id",
         "sensor": "sensor tag metric field channel signal quantity measurement parameter param variable "
-        "attribute property series point measure kind type key topic sensorid itemid name id groesse "
+        "attribute property series point measure kind type key topic sensorid itemid tagid tagindex pointid "
+        "channelid name id groesse "
         "größe kanal",
         "value": "value val reading wert state result measurement amount data y v valor payload",
     }.items()
@@ -29,7 +31,8 @@ ROLE_WORDS: dict[str, list[str]] = {
 _NO_SENSORS = (
     "no index idx row rownum nr id uid seq sequence entry lat lon lng latitude longitude label labels "
     "anomaly changepoint target class outlier fault failure attack year month day hour minute second "
-    "jahr monat tag stunde record type msgid qos retain"
+    "jahr monat tag stunde record type msgid qos retain ms msec millis millisecond milliseconds millitm "
+    "quality dataintegrity qn numericid"
 )
 # Numbers that are no measurement, and names that rows go by.
 NO_SENSORS = frozenset(_NO_SENSORS.split())
@@ -38,7 +41,9 @@ _CODES = frozenset(("code", "id", "nr", "num", "number"))
 # Of LoRaWAN uplinks.
 _OF_RADIO = frozenset(("fcnt", "fport"))
 # What is said of a reading, and names nothing.
-REMARKS = frozenset(("quality", "status", "flag", "flags", "uom", "units", "remark", "comment"))
+REMARKS = frozenset(
+    ("quality", "qual", "qc", "q", "status", "flag", "flags", "uom", "units", "remark", "comment")
+)
 # What is measured, as files and columns are named after it.
 _QUANTITIES = (
     "temp temperature temperatur humidity hum feuchte pressure druck current strom voltage spannung power "
@@ -52,6 +57,8 @@ _ENCODED = re.compile(
     r"(?:0x)?(?:[0-9A-Fa-f]{2}){4,}|(?:[A-Za-z0-9+/]{4}){2,}|(?:[A-Za-z0-9+/]{4})+[A-Za-z0-9+/]{2,3}={1,2}"
 )
 _FEW = 200
+# What counts so many rows from the first on is no measurement.
+_LEAST_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,10 @@ class Column:
 
     @cached_property
     def time(self) -> TimeLook | None:
-        """How it states times; None where it does not."""
-        return time_look(self.texts)
+        """How it states times; None where it does not, as where its name is of time that went by."""
+        look = time_look(self.texts)
+        is_elapsed = look is not None and look.formats == (EXCEL,) and unit_of(self.name) is not None
+        return None if is_elapsed else look
 
     @cached_property
     def number(self) -> NumberLook | None:
@@ -120,7 +129,8 @@ class Column:
     @property
     def is_remark(self) -> bool:
         """Whether its texts say something of each reading, such as how good it is."""
-        return bool(set(self.words[-1:]) & REMARKS)
+        are_units = "unit" in self.words and len(self.words) > 1 and all(map(is_unit, set(self.texts)))
+        return are_units or bool(set(self.words[-1:]) & REMARKS)
 
     @property
     def is_encoded(self) -> bool:
@@ -151,7 +161,8 @@ class Column:
         words = set(self.words)
         has_word = bool(words & NO_SENSORS)
         counts_rows = self.number is not None and self.number.is_row_number
-        if counts_rows and (has_word or not self.words):
+        begins = len(self.texts) >= _LEAST_ROWS and self.texts[0] in ("0", "1")
+        if counts_rows and (has_word or begins or not self.words):
             return True
         if "".join(self.words[-2:]) in _OF_RADIO:
             return True
@@ -178,6 +189,7 @@ def best_for(role: str, columns: Sequence[Column]) -> Column | None:
     fitting = [column for column in columns if column.fit(role)]
     if role == "value":
         fitting = [column for column in fitting if not set(column.words[-1:]) & _CODES]
+    if role in ("sensor", "value"):
         fitting.sort(key=lambda column: column.distinct > 1, reverse=True)
         fitting = [column for column in fitting if (column.distinct > 1) == (fitting[0].distinct > 1)]
     return max(fitting, key=lambda column: column.fit(role), default=None)

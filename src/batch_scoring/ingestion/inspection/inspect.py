@@ -190,6 +190,8 @@ def _proposed(
     full = propose(table, roles, files, timezone)
     if as_is.is_readable and not as_is.in_error and not full.changes_meaning:
         return replace(full, settings={}), as_is
+    if full.lacking:
+        return replace(full, settings={}), as_is
     trial = read(full.settings)
     if trial.outcome[:2] > as_is.outcome[:2]:
         full, trial = replace(full, settings={}), as_is
@@ -198,7 +200,7 @@ def _proposed(
     hour = repeated_hour(roles.time[0]) if roles.time and "conflict" in trial.refused else None
     if hour is not None:
         return replace(full, assumed=[*full.assumed, ("", hour)]), trial
-    return _keeping_all(full, trial, read)
+    return _keeping_all(full, trial, read, _telling_apart(table, roles))
 
 
 def _fewest(proposal: Proposal, trial: Trial, read: Reader) -> tuple[Proposal, Trial]:
@@ -214,6 +216,8 @@ def _fewest(proposal: Proposal, trial: Trial, read: Reader) -> tuple[Proposal, T
             continue
         found = read(fewer)
         is_as_good = found.outcome <= best.outcome if set(group) <= _NAMES else found.gives_the_same(best)
+        if group == ["time_format"]:  # of itself, ingestion takes several formats
+            is_as_good = is_as_good or found.outcome[:2] < best.outcome[:2]
         if is_as_good:
             settings, best = fewer, found
     return replace(proposal, settings=settings), best
@@ -234,11 +238,38 @@ def _naming_lost(proposal: Proposal, roles: Roles, trial: Trial) -> Proposal:
     return replace(proposal, assumed=[*proposal.assumed, ("", sentence)])
 
 
-def _keeping_all(proposal: Proposal, trial: Trial, read: Reader) -> tuple[Proposal, Trial]:
-    """Propose to join the readings of one time, where many contradict each other."""
+def _telling_apart(table: Table, roles: Roles) -> list[str]:
+    """Return the columns without a role that tell the rows of one time apart, as ids of sensors do."""
+    ids = [one for one in (*roles.time, roles.device, roles.sensor) if one is not None]
+    measured = [*ids, roles.value, *roles.sensors]
+    others = [
+        one
+        for one in table.columns
+        if one not in measured
+        and 1 < one.distinct <= len(one.texts) // 2
+        and (one.is_id or all(map(str.isdigit, one.texts)))
+        and all(len(one.texts) == len(other.texts) for other in ids)
+    ]
+    n_rows = len(set(zip(*(one.texts for one in ids), strict=False)))
+    rows = {other.name: len(set(zip(*(one.texts for one in (*ids, other)), strict=True))) for other in others}
+    return [name for name, n in rows.items() if n == len(ids[0].texts) > n_rows] if ids else []
+
+
+def _keeping_all(
+    proposal: Proposal, trial: Trial, read: Reader, telling_apart: Sequence[str]
+) -> tuple[Proposal, Trial]:
+    """Propose to join the readings of one time, where many contradict each other and nothing tells why."""
     conflicts = trial.refused.get("conflict")
     if trial.errors or conflicts is None or conflicts.rows < _MANY * trial.readings.num_rows:
         return proposal, trial
+    if telling_apart:
+        sentence = (
+            f"{conflicts.rows:,} rows have a time, device and sensor of another row; they differ in "
+            f"{telling_apart[0]}: set ingest.columns.device or ingest.columns.sensor to it"
+        )
+        if not trial.is_readable:
+            return replace(proposal, lacking=[sentence]), trial
+        return replace(proposal, assumed=[*proposal.assumed, ("", sentence)]), trial
     settings = {**proposal.settings, "same_time": "mean"}
     found = read(settings)
     if found.in_error >= trial.in_error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from batch_scoring.ingestion.numbers import NO_VALUES
+from batch_scoring.ingestion.units import are_of_one_quantity
 
 # Texts that say that there is no value, in any case of letters.
 MISSING_WORDS = frozenset((*NO_VALUES, ".", "undefined", "invalid", "bad", "err", "error", "no data",
@@ -114,7 +115,8 @@ def number_look(texts: Sequence[str]) -> NumberLook | None:
     return NumberLook(
         readable,
         missing | _missing_numbers(stated) | ({} if words else _repeated(wordy, total)),
-        dict(units) if len(units) <= 3 else {},
+        # Without their units, numbers in °C and in °F would be one series.
+        dict(units) if len(units) <= 3 and not are_of_one_quantity(units) else {},
         words,
         _is_row_number(texts),
         bool(commas) and all(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+", text) for text in commas),
@@ -143,7 +145,7 @@ def read_number(text: str, decimal: str, thousands: str) -> float | None:
 
 def _without_unit(text: str) -> tuple[str, str]:
     """Split a number from the unit behind it."""
-    match = re.fullmatch(r"([+-]?[\d][\d.,' \u00a0\u202f]*?)(\s*)([^\d\s.,'+-][^\d]*)", text)
+    match = re.fullmatch(r"([+-]?[\d][\d.,' \u00a0\u202f]*?)(\s*)([^\d\s.,'+#*-][^\d]*)", text)
     return (match.group(1), match.group(3)) if match else (text, "")
 
 

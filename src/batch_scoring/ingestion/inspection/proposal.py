@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+from zoneinfo import available_timezones
 
 from batch_scoring.ingestion.envelopes import TABLES
 from batch_scoring.ingestion.inspection.columns import Column
@@ -22,7 +23,16 @@ from batch_scoring.ingestion.numbers import NO_VALUES
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.text_bytes import without_compression
+from batch_scoring.ingestion.time_spelling import OFFSETS
 
+# As loggers name the zone of winter and summer.
+_OF_A_YEAR = {
+    "EST/EDT": "America/New_York",
+    "CST/CDT": "America/Chicago",
+    "MST/MDT": "America/Denver",
+    "PST/PDT": "America/Los_Angeles",
+    "CET/CEST": "Europe/Paris",
+}
 _DELIMITER_WORDS = {"\t": "tab", " ": "space"}
 
 
@@ -74,11 +84,20 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
         proposal.lacking.append(
             "no column is a time; expected one such as 2026-03-02T00:00:00Z: add it to the file"
         )
+    unread = _unread_clock(table, roles)
+    if unread is not None:
+        proposal.lacking.append(
+            f"{unread.name}: {unread.texts[0]!r} is not a known time of day; expected one such as 17:05:00"
+        )
+    if _are_pairs(table.columns):
+        proposal.lacking.append(
+            "each column of values has times of its own; write each pair of columns to a file of its own"
+        )
     if table.form is not None:
         _propose_form(table, proposal)
     if table.envelope in TABLES:
         proposal.settings["envelope"] = table.envelope
-    _propose_columns(roles, files, proposal)
+    _propose_columns(roles, files, proposal, table.envelope in TABLES)
     _propose_times(roles, timezone, proposal)
     values = [roles.value] if roles.value is not None else roles.sensors
     if not values and not proposal.lacking:
@@ -140,7 +159,7 @@ def _propose_form(table: Table, proposal: Proposal) -> None:
     proposal.settings["header"] = form.header or "none"
 
 
-def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Proposal) -> None:
+def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Proposal, is_opened: bool) -> None:
     settings = proposal.settings
     if len(roles.time) == 1 and roles.time[0].name:
         settings["columns.timestamp"] = roles.time[0].name
@@ -153,8 +172,8 @@ def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Propos
             settings[f"columns.{role}"] = column.name
     elif roles.shape == "wide":
         settings["shape"] = "wide"
-        if any(column.number is not None and not column.number.is_plain for column in roles.sensors):
-            # Of themselves only columns of numbers are sensors.
+        if is_opened or any(one.number is not None and not one.number.is_plain for one in roles.sensors):
+            # Of themselves only columns of numbers are sensors, and in JSON no numbers in quotes.
             settings["wide.sensors"] = [column.name for column in roles.sensors]
         usual = list(IngestSettings().wide.not_sensors)
         more = [column.name for column in roles.left_out if column.name.casefold() not in usual]
@@ -177,6 +196,27 @@ def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Propos
         needed.remove("sensor")
     if needed:
         _propose_path(roles, files, needed, proposal)
+
+
+def _unread_clock(table: Table, roles: Roles) -> Column | None:
+    """Return a column of times of day beside one of dates that was not understood; None without one."""
+    look = roles.time[0].time if len(roles.time) == 1 else None
+    if look is None or look.holds != "date":
+        return None
+    clocks = [one for one in table.columns if one.words[-1:] in (["time"], ["zeit"], ["uhrzeit"], ["hora"])]
+    return next((one for one in clocks if one not in roles.time and one.number is None), None)
+
+
+def _are_pairs(columns: Sequence[Column]) -> bool:
+    """Whether columns of times and of numbers take turns, so that each sensor has its own times."""
+    kinds = [one.is_clearly_time and not one.is_no_sensor for one in columns if one.texts and one.name]
+    times, values = columns[::2], columns[1::2]
+    return (
+        len(columns) > 3
+        and kinds == [True, False] * len(values)
+        and all(one.number for one in values)
+        and (len({one.texts for one in times}) > 1)
+    )
 
 
 def _template(roles: Roles) -> str:
@@ -243,7 +283,7 @@ def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
     is_typed = any("tz=" in column.type for column in roles.time)
     if has_zone or is_typed:
         return
-    stated = _zone_in(name)
+    stated = next(filter(None, (_zone_in(column.name) for column in roles.time)), None)
     if stated is not None:
         if stated != timezone:
             proposal.settings["timezone"] = stated
@@ -265,11 +305,19 @@ def _zone_in(name: str) -> str | None:
     --------
     >>> _zone_in("Date Time, GMT-06:00"), _zone_in("time (UTC)"), _zone_in("GMT+05:30"), _zone_in("when")
     ('Etc/GMT+6', 'UTC', None, None)
+    >>> _zone_in("Date-Time (EST/EDT)"), _zone_in("Date-Time (EST)"), _zone_in("Timestamp (Europe/Paris)")
+    ('America/New_York', 'Etc/GMT+5', 'Europe/Paris')
     """
+    named: list[str] = re.findall(r"[A-Z][A-Za-z_]+/[A-Z][A-Za-z_/]+", name)
+    for zone in (_OF_A_YEAR.get(one, one) for one in named):
+        if zone in available_timezones():
+            return zone
+    short = [OFFSETS[one][:3] for one in re.findall(r"[A-Z]{3,4}", name) if one in OFFSETS]
     found = re.search(r"\b(?:GMT|UTC)(?: ?([+-]\d{1,2})(?::?(\d\d))?)?(?!\w)", name)
-    if found is None or int(found[2] or 0) or abs(int(found[1] or 0)) > 12:
+    stated = [found[1] or "0"] if found is not None and not int(found[2] or 0) else []
+    hours = int((short + stated + ["99"])[0])
+    if abs(hours) > 12:
         return None
-    hours = int(found[1] or 0)
     # In these names, west of Greenwich is plus.
     return f"Etc/GMT{-hours:+d}" if hours else "UTC"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,13 @@ from batch_scoring.ingestion.inspection.columns import Column, best_for
 from batch_scoring.ingestion.inspection.times import ISO
 from batch_scoring.ingestion.inspection.unnamed import unnamed_counters, unnamed_ids
 from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
+from batch_scoring.ingestion.time_formats import formats_of
+from batch_scoring.ingestion.time_spelling import OFFSETS
 
+# What columns that state a zone are named after, and how they do.
+_OF_ZONES = frozenset(("tz", "zone", "timezone", "utcoffset", "offset"))
+_MILLISECONDS = frozenset(("ms", "msec", "millis", "millisecond", "milliseconds", "millitm"))
+_OFFSET = re.compile(r"UTC|GMT|[+-]\d\d:?\d\d")
 # Columns that make a time together, by the words of their names, largest unit first.
 _PARTS = (
     ("%Y", ("year", "jahr")),
@@ -67,7 +74,7 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     time, marks, time_format = _time(columns)
     reasons = {column.name: _time_reason(column, time) for column in time}
     rest = [column for column in columns if column not in time and column.texts]
-    numbers = [column for column in rest if column.is_number]
+    numbers = _beside(time, [column for column in rest if column.is_number])
     unnamed = unnamed_ids(time, numbers)
     ids = [
         column
@@ -80,6 +87,8 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
         column for column in ids if column.distinct > 1 or column.fit("device") or column.fit("sensor")
     ]
     value = best_for("value", numbers)
+    if value is not None and _has_twin(value, numbers):
+        value = None
     counters = unnamed_counters(unnamed, numbers)
     measured = [
         column for column in numbers if column.name and not column.is_no_sensor and column not in counters
@@ -110,11 +119,30 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
 
 def _time(columns: Sequence[Column]) -> tuple[list[Column], list[str], str]:
     """Return the columns that make the times, what stands between them, and their joined format."""
+    time, marks, form = _time_of_seconds(columns)
+    look = time[-1].time if time else None
+    fractions = [one for one in columns if set(one.words[-1:]) & _MILLISECONDS and _counts_to(999, one)]
+    if not fractions or look is None or look.holds == "date":
+        return time, marks, form
+    of_iso = [one for listed in formats_of(time[-1].texts[0]).values() for one in listed]
+    known = form or (of_iso[0] if look.formats[0] == ISO and of_iso else look.formats[0])
+    if not known.endswith("%S"):
+        return time, marks, form
+    return [*time, fractions[0]], [*marks, "."], f"{known}.%f"
+
+
+def _counts_to(most: int, column: Column) -> bool:
+    return bool(column.texts) and all(text.isdigit() and int(text) <= most for text in set(column.texts))
+
+
+def _time_of_seconds(columns: Sequence[Column]) -> tuple[list[Column], list[str], str]:
+    """Return what :func:`_time` does, without a column of milliseconds."""
     # A name such as "index" speaks against numbers only: dates written out are no counter.
     clear = [one for one in columns if one.is_clearly_time and not (one.is_no_sensor and one.number)]
     moments = [column for column in clear if column.time and column.time.holds == "moment"]
     if moments:
-        return [max(moments, key=_telling_time)], [], ""
+        best = max(moments, key=_telling_time)
+        return _with_zone(best, columns) or ([best], [], "")
     dates = [column for column in clear if column.time and column.time.holds == "date"]
     clocks = [column for column in columns if column.time and column.time.holds == "clock"]
     if dates and clocks:
@@ -135,9 +163,40 @@ def _time(columns: Sequence[Column]) -> tuple[list[Column], list[str], str]:
     return numeric[:1], [], ""
 
 
-def _telling_time(column: Column) -> tuple[int, int]:
-    """Order columns of times: one that varies before one that is the same in every row, then by name."""
-    return min(column.distinct, 2), column.fit("timestamp")
+def _with_zone(moment: Column, columns: Sequence[Column]) -> tuple[list[Column], list[str], str] | None:
+    """Join the times that have no zone and the column that states it; None without such a column."""
+    zones = [one for one in columns if one.texts and set(one.words) & _OF_ZONES and _are_zones(one.texts)]
+    if not zones or moment.time is None or moment.time.has_zone or moment.n_empty != zones[0].n_empty:
+        return None
+    formats = formats_of(f"{moment.texts[0]} {zones[0].texts[0]}")
+    known = moment.time.formats[0]
+    fitting = [one for listed in formats.values() for one in listed if known == ISO or one.startswith(known)]
+    return ([moment, zones[0]], [" "], fitting[0]) if fitting else None
+
+
+def _are_zones(texts: Sequence[str]) -> bool:
+    return all(text in OFFSETS or _OFFSET.fullmatch(text) for text in set(texts))
+
+
+def _telling_time(column: Column) -> tuple[int, bool, bool, int]:
+    """Order columns of times: one that varies first, then one with a zone or of UTC, then by name."""
+    has_zone = column.time is not None and column.time.has_zone
+    return min(column.distinct, 2), has_zone, "utc" in column.words, column.fit("timestamp")
+
+
+def _beside(time: Sequence[Column], numbers: list[Column]) -> list[Column]:
+    """Return the numbers in the list that the time is in; all of them where it is in none."""
+    listed = time[0].name.rpartition("[]")[0] if time else ""
+    inner = [one for one in numbers if listed and one.name.startswith(f"{listed}[]")]
+    return inner or numbers
+
+
+def _has_twin(value: Column, numbers: Sequence[Column]) -> bool:
+    """Whether objects beside each other have a value each, as ``temp.value`` and ``hum.value``."""
+    last = value.name.rpartition(".")[2]
+    return last != value.name and any(
+        one is not value and one.name.rpartition(".")[2] == last for one in numbers
+    )
 
 
 def _varies(column: Column) -> bool:
@@ -160,7 +219,7 @@ def _time_reason(column: Column, time: Sequence[Column]) -> str:
 def _is_numeric_id(column: Column) -> bool:
     """Whether whole numbers name devices or sensors: by the name of the column, and because they repeat."""
     is_device = column.fit("device") > 0 and (not column.fit("value") or "id" in column.words)
-    is_named = is_device or (column.fit("sensor") > 0 and column.words[-1].endswith("id"))
+    is_named = is_device or (column.fit("sensor") > 0 and column.words[-1].endswith(("id", "index")))
     repeats = column.distinct <= max(1, len(column.texts) // 2)
     # An id that is the same everywhere is one of the message.
     is_of_message = column.words == ["id"] and column.distinct == 1
@@ -196,7 +255,9 @@ def _device_of_wide(ids: Sequence[Column], is_sure: bool) -> Column | None:
 
 def _is_told(column: Column, sensor: Column) -> bool:
     """Whether each sensor has one text in the column, which then describes it, such as a unit."""
-    pairs = len(set(zip(column.texts, sensor.texts, strict=False)))
+    if len(column.texts) != len(sensor.texts):  # not of the same rows
+        return False
+    pairs = len(set(zip(column.texts, sensor.texts, strict=True)))
     return 1 < pairs == sensor.distinct
 
 
