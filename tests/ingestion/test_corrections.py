@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from batch_scoring.operations.tables import append
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
 from batch_scoring.tables.schemas import INCIDENT_ACTIONS
+from tests.factories import START
 from tests.pipelines.ingest import ingestion
 from tests.pipelines.ingest.ingestion import Store, row, write_csv, write_parquet
 from tests.row_tables import add, dataset_at, table_at
 from tests.row_tables import readings as readings_of
-from tests.scoring.work import WINDOW, Work, assert_totals_are_a_count, constant
+from tests.scoring.work import PER_DAY, WINDOW, Work, assert_totals_are_a_count, constant
 
 pytestmark = pytest.mark.slow
 
@@ -307,6 +308,26 @@ def test_predictions_without_a_reading_go_and_changed_windows_are_scored_again(t
     }
     assert after["s", "a", 2]["is_anomaly"]
     assert_totals_are_a_count(work, {})
+
+
+@pytest.mark.parametrize(
+    ("day", "sensor", "is_missing"), [(5, None, False), (5, "s", True), (-1, None, True)]
+)
+def test_a_deleted_device_is_missed_only_where_a_model_of_later_readings_expects_it(
+    tmp_path: Path, day: int, sensor: str | None, is_missing: bool
+):
+    work = Work(tmp_path / "work")
+    work.put(constant(0.0))
+    work.train()  # on readings until START
+    work.score()
+    for table in (work.windows, work.predictions, work.totals):
+        table.save(Corrected("a").erased_device(""))
+    work.erased.save(note_erased(Corrected("a", sensor), START + timedelta(days=day)))
+    work.put({("s", "b", step): 1.0 for step in range(3 * PER_DAY)})
+    work.score()
+    found = {key[2] for key, statuses in work.statuses().items() if key[1] == "a" and statuses == {"no_data"}}
+    assert found == ({0, 1, 2} if is_missing else set())
+    assert {status for status in work.statuses() if status[1] == "a"} == {("s", "a", day) for day in found}
 
 
 # --- Deleted readings stay deleted ---

@@ -44,6 +44,7 @@ class Work:
         self.predictions = TableOnDisk(folder / "predictions", "window_start")
         self.totals = TableOnDisk(folder / "totals", "day")
         self.calibrations = TableOnDisk(folder / "calibrations", "day")
+        self.erased = TableOnDisk(folder / "erased")
         self.feedback: pa.Table | None = None
         self.calendar: pa.Table | None = None
         self.counts: dict[str, Any] = {}
@@ -88,7 +89,8 @@ class Work:
         selection = [asked.pop(name, None) for name in ("device", "sensor", "shard")]
         tables = (self.calibrations.load(), self.feedback, self.calendar, self.devices)
         domain = {"rules": self.rules}
-        return score_windows(self.windows.load(), self.models(), asked, at, *selection, *tables, domain)
+        known = (*tables, domain, self.erased.load())
+        return score_windows(self.windows.load(), self.models(), asked, at, *selection, *known)
 
     def score(
         self,

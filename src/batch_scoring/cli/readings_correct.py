@@ -129,8 +129,8 @@ def _corrected(device: str, sensor: str | None, start: str | None, end: str | No
 def _require_device(catalog: Any, device: str) -> None:
     from batch_scoring.core.ids import require_known
 
-    known = {name for table in ("readings", "windows") for name in catalog[table].load().distinct("device")}
-    known.update(catalog["quarantine"].load().distinct("device"))
+    tables = (catalog[name].load() for name in ("readings", "windows", "quarantine", "daily_totals"))
+    known = {name for table in tables for name in table.distinct("device")}
     require_known("device", [device], sorted(known))
 
 

@@ -52,6 +52,15 @@ def read_erased(erased: RowTable | None) -> list[Erased]:
     return [Erased(row["device"], row["sensor"], *of) for row, of in zip(rows, times, strict=True)]
 
 
+def deleted_devices(erased: RowTable | None) -> dict[str, int]:
+    """Return the devices of which all readings were deleted, and when, microseconds since the epoch."""
+    return {
+        one.device: one.end
+        for one in read_erased(erased)
+        if one.end is not None and (one.sensor, one.start, one.written_before) == (None, None, None)
+    }
+
+
 def note_erased(corrected: Corrected, now: datetime, is_replaced: bool = False) -> Update:
     """Return the update that remembers a deletion; what is sent later than now is not meant.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
+import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
@@ -12,10 +14,12 @@ from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.detection.stand_ins import find_stand_ins, models_of_all_ids
 from batch_scoring.plant.devices import Devices
 from batch_scoring.registry.published import PublishedModel
-from batch_scoring.tables.arrow_arrays import distinct, strings
+from batch_scoring.tables.arrow_arrays import distinct, positions, strings, to_arrow, to_numpy
 
 # The number of no models at all.
 NO_MODELS = 1
+NOTHING_DELETED: Mapping[str, int] = MappingProxyType({})
+_LONG_AGO = -(2**62)
 
 
 class Champions:
@@ -27,12 +31,18 @@ class Champions:
         Each opens a sensor's champion.
     of_plant : Devices, optional
         An id without a model is scored by that of another id of its machine.
+    deleted : mapping of str to int, optional
+        When all readings of a device were deleted, microseconds since the epoch.
     """
 
     def __init__(
-        self, models: Mapping[str, Callable[[], PublishedModel]], of_plant: Devices | None = None
+        self,
+        models: Mapping[str, Callable[[], PublishedModel]],
+        of_plant: Devices | None = None,
+        deleted: Mapping[str, int] = NOTHING_DELETED,
     ) -> None:
         self._models = models
+        self._deleted = dict(sorted(deleted.items()))
         self.of_plant = of_plant or Devices()
         self._opened: dict[str, PublishedModel | InputError] = {}
 
@@ -83,6 +93,19 @@ class Champions:
             return distinct(*(rows["device"] for rows in self._devices(found))) if found else strings([])
         except InputError:
             return strings([])
+
+    def deleted(self, sensor: str) -> pa.Array:
+        """Return the devices whose models are of readings that were all deleted since; nothing is missing."""
+        found = self.open(sensor) if self._deleted else None
+        if found is None:
+            return strings([])
+        names, when = strings(list(self._deleted)), np.array(list(self._deleted.values()), np.int64)
+        gone = []
+        for rows in found.models.batches(["device", "trained_to"]):
+            place = positions(rows["device"], names)
+            is_older = to_numpy(rows["trained_to"], null=_LONG_AGO) <= when[place]
+            gone.append(rows["device"].filter(to_arrow((place >= 0) & is_older)))
+        return distinct(*gone)
 
     def _devices(self, published: PublishedModel) -> Iterator[pa.Table]:
         return self.tables(published) if self.of_plant.machines else published.models.batches(["device"])

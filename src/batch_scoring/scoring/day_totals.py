@@ -89,6 +89,7 @@ class Basis:
     new: Mapping[int, Sequence[pa.Table]]
     lost: Mapping[int, Sequence[pa.Table]]
     _modelled: dict[str, pa.Array] = field(default_factory=dict)
+    _expected: dict[str, pa.Array] = field(default_factory=dict)
 
     @property
     def scope(self) -> Scope:
@@ -101,6 +102,14 @@ class Basis:
             known = self.run.modelled.get(sensor)
             self._modelled[sensor] = distinct(*known) if known else self.run.champions.devices(sensor)
         return self._modelled[sensor]
+
+    def expected(self, sensor: str) -> pa.Array:
+        """Return the devices with a model that may have readings, sorted: not all of theirs were deleted."""
+        if sensor not in self._expected:
+            devices = self.modelled(sensor)
+            is_there = positions(devices, self.run.champions.deleted(sensor)) < 0
+            self._expected[sensor] = devices.filter(to_arrow(is_there))
+        return self._expected[sensor]
 
 
 class DayTotals:
@@ -208,7 +217,7 @@ class DayTotals:
             sensors |= there if recounted is None else there & recounted
         for sensor in sorted(sensors - basis.run.failed.keys(), key=str.encode):
             if basis.scope.has_sensor(sensor):
-                devices = basis.modelled(sensor)
+                devices = basis.expected(sensor)
                 is_missing = basis.run.champions.of_plant.may_be_missing(devices, self.span[0])
                 rows = silent_totals(sensor, devices.filter(to_arrow(is_missing)), self.day)
                 yield rows.filter(to_arrow(basis.scope.has_series(rows)))

@@ -17,7 +17,7 @@ from batch_scoring.plant.devices import Devices
 from batch_scoring.plant.off import with_off_of_all
 from batch_scoring.plant.rules import NO_RULES, Domain
 from batch_scoring.registry.published import PublishedModel
-from batch_scoring.scoring.champions import Champions
+from batch_scoring.scoring.champions import NOTHING_DELETED, Champions
 from batch_scoring.scoring.due import DueWindows, Touched, due_files, latest_end
 from batch_scoring.scoring.lessons import Excluded
 from batch_scoring.scoring.marks import (
@@ -68,6 +68,8 @@ class ScoreRun:
     devices : Devices, optional
     domain : Domain
         With other rules than the last time, the windows that they are about are scored again.
+    deleted : mapping of str to int, optional
+        Of :class:`~batch_scoring.scoring.champions.Champions`.
 
     Attributes
     ----------
@@ -104,10 +106,11 @@ class ScoreRun:
         excluded: Excluded | None = None,
         devices: Devices | None = None,
         domain: Domain = NO_RULES,
+        deleted: Mapping[str, int] = NOTHING_DELETED,
     ) -> None:
         self.windows = windows
         self.domain = domain
-        self.champions = Champions(models, devices)
+        self.champions = Champions(models, devices, deleted)
         self.scope = scope
         self.table: RowTable | None = None
         self.change: Change | None = None

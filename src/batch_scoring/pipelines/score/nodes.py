@@ -12,6 +12,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.incidents.calendar import Calendar
+from batch_scoring.ingestion.erasure import deleted_devices
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.plant.devices import Devices
 from batch_scoring.plant.rules import Domain
@@ -40,6 +41,7 @@ def score_windows(
     calendar: pa.Table | None = None,
     devices: pa.Table | None = None,
     domain: dict[str, Any] | None = None,
+    erased: RowTable | None = None,
 ) -> Iterator[tuple[Update, Update, dict[str, Any]]]:
     """Score the windows that are new, have closed, or have changed since they were scored.
 
@@ -63,6 +65,8 @@ def score_windows(
         Schema DEVICES: which ids are one machine.
     domain : dict, optional
         See :class:`~batch_scoring.plant.settings.DomainParameters`.
+    erased : RowTable, optional
+        Schema ERASED: a device of which all readings were deleted is not missing.
 
     Yields
     ------
@@ -90,7 +94,8 @@ def score_windows(
     daily = calibrations if settings.recalibrate == "daily" else None
     excluded = Excluded(empty_table(FEEDBACK) if feedback is None else feedback, Calendar(calendar, known))
     rules = read_parameters(DomainParameters, domain, "domain").read_rules
-    run = ScoreRun(windows, fleet_models, scope, daily, excluded, known, Domain(rules, known))
+    deleted = deleted_devices(erased)
+    run = ScoreRun(windows, fleet_models, scope, daily, excluded, known, Domain(rules, known), deleted)
     yield run.update, no_change, {}
     yield no_change, partial(update_totals, run), {}
     yield no_change, no_change, run.outcome.finish(settings.max_failed_share, run.failed)

@@ -24,6 +24,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "calendar",
                     "devices",
                     "params:domain",
+                    "erased",
                 ],
                 outputs=["predictions", "daily_totals", "score_counts"],
                 name="score_windows",
