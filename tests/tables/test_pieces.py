@@ -6,18 +6,15 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.tables.pieces import DAY_US, PIECE_FILES, PIECE_ROWS, day_pieces, joined_by_month
-
-HOUR = DAY_US // 24
+from batch_scoring.core.moments import DAY_US, HOUR_US
+from batch_scoring.tables.pieces import PIECE_FILES, PIECE_ROWS, day_pieces, joined_by_month
 
 extents = st.lists(
     st.tuples(st.integers(-50, 2000), st.integers(0, 24 * 40), st.integers(1, PIECE_ROWS * 2)).map(
-        lambda one: (one[0] * HOUR, (one[0] + one[1]) * HOUR, one[2])
+        lambda one: (one[0] * HOUR_US, (one[0] + one[1]) * HOUR_US, one[2])
     ),
     max_size=12,
 )
-
-HOUR_US = DAY_US // 24
 
 
 def rows_in(files, start, end):
@@ -54,7 +51,7 @@ def test_without_files_there_are_no_pieces():
 
 
 def test_a_month_of_few_rows_is_one_piece():
-    month = (3 * DAY_US + HOUR, 30 * DAY_US, PIECE_ROWS)
+    month = (3 * DAY_US + HOUR_US, 30 * DAY_US, PIECE_ROWS)
     assert day_pieces([month]) == [(month[0], month[1] + 1)]
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 
 
 def microseconds(moment: datetime) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.core.redaction import without_keys
 from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.datasets.tracking_place import TrackingPlace
@@ -19,7 +20,6 @@ from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
 from batch_scoring.registry.published import Champion, list_published
 from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
 from batch_scoring.storage import join, open_folder
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.training.result import PROMOTED, Training
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.plant.devices import ALL, Devices, are_like
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import CALENDAR, TIMESTAMP
 
-PERIODS = {"day": 86_400_000_000, "week": 604_800_000_000}
+PERIODS = {"day": DAY_US, "week": 7 * DAY_US}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.evidence import MOST_OF_AN_OUTLIER, for_how_long, outlier_priority
 from batch_scoring.incidents.flapping import join_flaps
@@ -40,7 +41,7 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, OUTLIER
 _SERIES = ("device", "sensor")
 BEYOND_A_LIMIT = "beyond a limit"
 # A single window is an outlier where windows are shorter.
-OUTLIER_BELOW_US = 3_600_000_000
+OUTLIER_BELOW_US = HOUR_US
 SILENT = ("source_silent", "device_silent", "sensor_silent")
 
 
@@ -75,9 +76,9 @@ class RollUpRules:
     outlier_windows: int = 2
     calendar: Calendar = field(default_factory=Calendar)
     devices: Devices = field(default_factory=Devices)
-    lasting_us: int = 86_400_000_000
-    flapping_us: int = 86_400_000_000
-    block_us: int = 30 * 86_400_000_000
+    lasting_us: int = DAY_US
+    flapping_us: int = DAY_US
+    block_us: int = 30 * DAY_US
 
 
 def roll_up(

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import HOUR_US
 from batch_scoring.plant.rules import LIMIT
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, strings, to_arrow, to_numpy
@@ -28,7 +29,6 @@ MOST_OF_AN_OUTLIER = 0.5
 # A silence as long as twice its limit counts like a high incident of a sensor.
 _SILENT, _SILENT_DEVICE, _SILENT_SOURCE = 5.0, WORST_SENSORS, 10
 
-_HOUR_US = 3_600_000_000
 
 LEVELS = ("low", "medium", "high", "critical")
 # The smallest priority of each level but the first.
@@ -67,7 +67,7 @@ def for_how_long(length_us: Int) -> Float:
     >>> for_how_long(np.array([1, 1, 10, 100]) * 3_600_000_000 // np.array([2, 1, 1, 1])).tolist()
     [1.0, 1.0, 2.0, 3.0]
     """
-    times: Float = 1 + np.log10(np.maximum(length_us / _HOUR_US, 1.0))
+    times: Float = 1 + np.log10(np.maximum(length_us / HOUR_US, 1.0))
     return times
 
 

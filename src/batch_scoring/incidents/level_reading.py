@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import HOUR_US
 from batch_scoring.incidents.joining import JoinRules
-from batch_scoring.incidents.levels import HOUR_US, LAGS_US, LEVELS, seen_after
+from batch_scoring.incidents.levels import LAGS_US, LEVELS, seen_after
 from batch_scoring.incidents.shifts import STEP_US, Pairs
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.series_copies import SeriesCopies

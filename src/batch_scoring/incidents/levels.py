@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.incidents.evidence import window_evidence
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.tables.arrays import Float
@@ -28,7 +29,6 @@ LEVELS = pa.schema(
     ]
 )
 VALUES = pa.schema([LEVELS.field(n) for n in range(5)])
-HOUR_US, DAY_US = 3_600_000_000, 86_400_000_000
 LAGS_US = (7 * DAY_US, DAY_US)
 # 1970-01-01 was a Thursday, three days after a Monday; the first days of the week and of the weekend.
 _WEEKDAY_OF_EPOCH, _FIRST_DAYS = 3, (0, 5)

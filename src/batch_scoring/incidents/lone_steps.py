@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.core.moments import HOUR_US
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules
-from batch_scoring.incidents.levels import HOUR_US, Levels, seen_after
+from batch_scoring.incidents.levels import Levels, seen_after
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import are, to_arrow, to_numpy, with_values
 from batch_scoring.tables.fingerprints import row_fingerprints

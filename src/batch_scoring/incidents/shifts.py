@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.incidents.evidence import KEPT_A_WINDOW
 from batch_scoring.incidents.joining import JoinRules
-from batch_scoring.incidents.levels import DAY_US, HOUR_US, Levels
+from batch_scoring.incidents.levels import Levels
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, as_rows, from_rows, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints

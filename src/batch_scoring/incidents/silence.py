@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.stretches import deepest_stretches, join_stretches, overlap, usual_length
 from batch_scoring.plant.devices import NOTHING_KNOWN, Devices
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_arrow, to_numpy
 
-DAY_US = 86_400_000_000
 # A gap is usual that is at most twice as long as the third longest of the last four weeks: what happens at
 # night, or at weekends, is so after the third time, and a single outage never.
 MEMORY_US, RANK, LAGS, TIMES_USUAL = 28 * DAY_US, 3, 60, 2

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 
 NEW_NORMAL = "lasting; if it is the new normal, accept it"
 CHANGE_OF_UNIT = "looks like a change of unit"
-_HOUR, _DAY = 3_600_000_000, 86_400_000_000
 _SERIES = ("sensor", "device")
 # A step is there at once: the level of the hour after it is off by this share of what it is later, or more.
 _AT_ONCE = 0.5
@@ -62,7 +62,7 @@ def may_be_steps(incidents: pa.Table) -> Bool:
         Schema INCIDENTS.
     """
     start, end = to_numpy(incidents["start"]), to_numpy(incidents["end"])
-    marked: Bool = are(incidents["state"], "open") & (end - start >= _HOUR)
+    marked: Bool = are(incidents["state"], "open") & (end - start >= HOUR_US)
     return marked
 
 
@@ -96,7 +96,7 @@ def describe_steps(incidents: pa.Table, windows: pa.Table, after_us: int) -> lis
 def may_be_of_unit(incidents: pa.Table) -> Bool:
     """Mark the closed incidents that may be a change of unit: an hour or longer, or steps; shape (n,)."""
     length = to_numpy(incidents["end"]) - to_numpy(incidents["start"])
-    found: Bool = are(incidents["state"], "closed") & ((length >= _HOUR) | _have_steps(incidents))
+    found: Bool = are(incidents["state"], "closed") & ((length >= HOUR_US) | _have_steps(incidents))
     return found
 
 
@@ -123,9 +123,9 @@ def units_of(incidents: pa.Table, windows: pa.Table) -> list[str | None]:
         reach = (
             to_numpy(some["end"])
             - to_numpy(some["start"])
-            + np.where(np.isfinite(to_numpy(some["step"], null=np.nan)), _HOUR, 0)
+            + np.where(np.isfinite(to_numpy(some["step"], null=np.nan)), HOUR_US, 0)
         )
-        series = _series_of(some, windows, np.minimum(reach, _DAY), _DAY)
+        series = _series_of(some, windows, np.minimum(reach, DAY_US), DAY_US)
         if series is None:
             continue
         unit = np.where(is_step | _are_dense(some, windows), series.unit(), -1)
@@ -136,7 +136,7 @@ def units_of(incidents: pa.Table, windows: pa.Table) -> list[str | None]:
 
 def lag_us(after_us: int) -> int:
     """Return how long before a step is looked at: whole days, for the time of day."""
-    return -(-after_us // _DAY) * _DAY
+    return -(-after_us // DAY_US) * DAY_US
 
 
 def _series_of(incidents: pa.Table, windows: pa.Table, reach: Int, after_us: int) -> _Series | None:
@@ -187,8 +187,8 @@ class _Series:
 
     def __init__(self, row: Int, since: Int, value: Float, n: int, after_us: int) -> None:
         self.row, self.since, self.value, self.n, self.after_us = row, since, value, n, after_us
-        self.before = self._median((since < 0) & (since >= -_HOUR))
-        self.then = self._median((since >= 0) & (since < _HOUR))
+        self.before = self._median((since < 0) & (since >= -HOUR_US))
+        self.then = self._median((since >= 0) & (since < HOUR_US))
         # The value at the same time of day before, where there is a window of it.
         self.usual = self._of_some_days_before()
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.core.moments import HOUR_US
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules
-from batch_scoring.incidents.levels import HOUR_US, seen_after
+from batch_scoring.incidents.levels import seen_after
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_arrow, to_numpy
 from batch_scoring.tables.schemas import INCIDENTS

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
+from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.joining import JoinRules, join_windows
 from batch_scoring.incidents.level_reading import read_around, read_between, read_levels
-from batch_scoring.incidents.levels import DAY_US, HOUR_US, VALUES
+from batch_scoring.incidents.levels import VALUES
 from batch_scoring.incidents.lone_steps import mark_steps, may_step
 from batch_scoring.incidents.shifts import SHIFT_US, find_pairs, join_pairs
 from batch_scoring.incidents.start import (

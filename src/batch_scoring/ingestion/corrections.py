@@ -14,10 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.moments import EPOCH
+from batch_scoring.core.moments import DAY_US, EPOCH
 from batch_scoring.ingestion.new_readings import NewReadings
 from batch_scoring.storage.data_file import DataFile
-from batch_scoring.storage.row_files import DAY_US
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.upsert import rows_without
 from batch_scoring.tables.arrays import Bool, Int

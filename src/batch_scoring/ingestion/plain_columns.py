@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.ids import MAX_SEGMENT_BYTES, fits_in_path
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.storage.row_files import DAY_US
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.tables.schemas import READINGS

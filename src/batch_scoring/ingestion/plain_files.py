@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.ingestion.columns import match_columns
 from batch_scoring.ingestion.plain_columns import (
     as_dictionary,
@@ -31,7 +31,7 @@ from batch_scoring.ingestion.plain_columns import (
 from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
 from batch_scoring.ingestion.sql import TOO_LARGE
-from batch_scoring.storage.row_files import DAY_US, has_sparse_days
+from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints

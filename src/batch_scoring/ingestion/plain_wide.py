@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.wide_look import Chunk, Look
 from batch_scoring.ingestion.wide_pieces import Layout, numbers, open_wide, read_cells, read_keys, together
-from batch_scoring.storage.row_files import DAY_US, has_sparse_days
+from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import strings, to_arrow

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from batch_scoring.storage.row_files import DAY_US, has_sparse_days
+from batch_scoring.core.moments import DAY_US
+from batch_scoring.storage.row_files import has_sparse_days
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,12 +9,11 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.ingestion.plain_columns import YEAR_US
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.sql import TOO_LARGE
 from batch_scoring.ingestion.wide_pieces import Layout, Piece, numbers, read_cells, read_keys
-from batch_scoring.storage.row_files import DAY_US
 from batch_scoring.tables.arrays import Bool, Int
 
 

@@ -7,13 +7,12 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.core.moments import DAY_US, MICROSECOND
 from batch_scoring.detection.detectors import DETECTORS
 from batch_scoring.monitoring.drift import DriftLimits, drift_table
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.device_ranges import by_sensor, device_ranges
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DAILY, MODEL_KEYS
 
 _MODELS = pa.schema([MODEL_KEYS.field(name) for name in ("device", "trained_from")])

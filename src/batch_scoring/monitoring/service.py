@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.monitoring.drift import stability_index
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import BIN_EDGES, DAILY
 
 KEY = ["sensor", "model_version", "day"]

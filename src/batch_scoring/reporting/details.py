@@ -9,7 +9,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.core.moments import MICROSECOND, microseconds
+from batch_scoring.core.moments import HOUR_US, MICROSECOND, microseconds
 from batch_scoring.core.prefetch import prefetched
 from batch_scoring.incidents.stretches import join_stretches
 from batch_scoring.plant.rules import OFF
@@ -33,7 +33,6 @@ from batch_scoring.tables.arrow_arrays import (
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import COPIED, PREDICTIONS
 
-_HOUR_US = 3_600_000_000
 _OF_ANOMALY = (
     "device",
     "sensor",
@@ -118,13 +117,13 @@ def details_start(files: Sequence[DataFile], view: FleetView, n_series: int, max
     if view.start is None:
         return 0
     start = microseconds(view.start)
-    newest = max((file.last for file in files), default=start) // _HOUR_US * _HOUR_US
+    newest = max((file.last for file in files), default=start) // HOUR_US * HOUR_US
     rows = 0
     for file in sorted(files, key=lambda one: one.last, reverse=True):
         # A series is in a row group of its file, or in two; of earlier versions' files, they have this size.
         rows += min(file.rows, n_series * ROW_GROUP_ROWS)
         if rows > max_rows and start <= file.last < newest:
-            return max(start, (file.last // _HOUR_US + 1) * _HOUR_US)
+            return max(start, (file.last // HOUR_US + 1) * HOUR_US)
     return start
 
 
@@ -268,7 +267,7 @@ def _wanted_rows(
     columns = [name for name in _READ if name in predictions.schema.names]
     files, copies = predictions.files(start, end), SeriesCopies(predictions)
     copies.forget_others(files)
-    newest = max((file.last for file in files), default=start) // _HOUR_US * _HOUR_US
+    newest = max((file.last for file in files), default=start) // HOUR_US * HOUR_US
     new_rows = sum(file.rows for file in files if file.last >= newest)
     for file in predictions.files(start, end, sensors, devices):
         # The next hour brings as much: of a large fleet it reads no more than that.

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
-from batch_scoring.core.moments import EPOCH, MICROSECOND
+from batch_scoring.core.moments import DAY_US, EPOCH, MICROSECOND
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import empty_table, strings, to_arrow, to_numpy
 from batch_scoring.tables.groups import Groups
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DAILY
 
 EVERYTHING = Selection()

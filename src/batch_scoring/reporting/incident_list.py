@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.plant.devices import Devices
 from batch_scoring.reporting.fleet_view import FleetView, select_rows
 from batch_scoring.storage.row_table import RowTable
@@ -24,7 +24,6 @@ from batch_scoring.tables.arrow_arrays import (
     to_arrow,
     to_numpy,
 )
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS, OUTLIER
 
 # A device with a hundred sensors may have thousands of incidents in one bad night.

@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
+from batch_scoring.core.moments import DAY_US, EPOCH, MICROSECOND, microseconds
 from batch_scoring.reporting.fleet_view import FleetView
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import LABELS
 
 FAULTS = LABELS

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import HOUR_US
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.operations.actions import STATES, handled
 from batch_scoring.operations.silences import silenced_incidents
@@ -35,7 +36,7 @@ _RANGE = timedelta(days=7)
 # Of a larger quarantine, the rows of the last sources are counted by reason.
 _QUARANTINE_ROWS = 1_000_000
 # A series is late when the fleet's newest window ended this much after its own.
-_LATE_US = 3_600_000_000
+_LATE_US = HOUR_US
 _SECOND_US = 1e6
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.ids import from_path_segment
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.scoring.day_totals import Basis, DayTotals, Recounted
 from batch_scoring.scoring.marks import windows_scored
 from batch_scoring.scoring.run import EPOCH_DAY, SCORES, ScoreRun
@@ -19,7 +20,7 @@ from batch_scoring.storage.table_log import Commit, are_apart
 from batch_scoring.storage.upsert import rows_without
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
-from batch_scoring.tables.pieces import DAY_US, joined_by_month
+from batch_scoring.tables.pieces import joined_by_month
 from batch_scoring.tables.schemas import DAILY, DAILY_KEY
 
 # The name under which the totals record which version of the predictions they are of.

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.scoring.due import DueWindows
 from batch_scoring.scoring.marks import FOREVER, read_mark
 from batch_scoring.scoring.run import ScoreRun
@@ -30,7 +31,6 @@ from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import distinct, empty_table, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import DAILY, PREDICTIONS, WINDOW_KEY
 
 _SERIES = ("sensor", "device")

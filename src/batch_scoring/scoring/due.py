@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.scoring.marks import FOREVER, NEVER, Mark
 from batch_scoring.scoring.scope import Scope
 from batch_scoring.storage.data_file import DataFile
@@ -19,7 +19,7 @@ from batch_scoring.tables.arrays import Bool, UInt
 from batch_scoring.tables.arrow_arrays import empty_table, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.pieces import DAY_US, day_pieces
+from batch_scoring.tables.pieces import day_pieces
 
 SERIES = ["sensor", "device"]
 _NO_SERIES = empty_table(pa.schema([(name, pa.string()) for name in SERIES]))

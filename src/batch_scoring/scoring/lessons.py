@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from batch_scoring.core.moments import HOUR_US
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.tables.arrays import Bool, Int, UInt
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
@@ -23,7 +24,7 @@ LESSONS = pa.schema(
     ]
 )
 # Anomalous windows no farther apart are one incident, microseconds; or this many windows.
-_SAME_US, _SAME_WINDOWS = 3_600_000_000, 2
+_SAME_US, _SAME_WINDOWS = HOUR_US, 2
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.detection.detectors import DETECTORS, RECALIBRATED, Detector, Recalibrates
 from batch_scoring.detection.detectors.base import ModelRows
 from batch_scoring.detection.model import FleetModel
@@ -34,7 +35,7 @@ from batch_scoring.tables.arrow_arrays import (
 )
 from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.pieces import DAY_US, joined_by_month
+from batch_scoring.tables.pieces import joined_by_month
 from batch_scoring.tables.schemas import CALIBRATIONS, TIMESTAMP
 
 # What a run may change is named below it.

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.plant.devices import Devices
 from batch_scoring.plant.off import with_off_of_all
 from batch_scoring.plant.rules import NO_RULES, Domain
@@ -41,7 +41,7 @@ from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert, rows_without
 from batch_scoring.tables.arrays import Bool
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
-from batch_scoring.tables.pieces import DAY_US, joined_by_month
+from batch_scoring.tables.pieces import joined_by_month
 from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP, WINDOW_KEY
 from batch_scoring.windows.settings import MADE_WITH
 

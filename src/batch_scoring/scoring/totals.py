@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.detection.flag_rate import begins_alarm
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import (
@@ -21,7 +22,6 @@ from batch_scoring.tables.arrow_arrays import (
     to_numpy,
 )
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import BIN_EDGES, DAILY, DAILY_KEY, TIMESTAMP
 
 STATUSES = ("ok", "no_model", "no_data", "bad_features")

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.core.moments import DAY_US, MICROSECOND
 from batch_scoring.storage.data_file import DataFile, count_days
 from batch_scoring.storage.row_files import has_few_rows
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.device_ranges import device_ranges
-from batch_scoring.tables.pieces import DAY_US, joined_by_month
+from batch_scoring.tables.pieces import joined_by_month
 
 _SERIES = ("sensor", "device")
 # Pages and drift read days that are not older, and read less where a file holds one.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from batch_scoring.core.moments import microseconds
-from batch_scoring.storage.row_files import DAY_US, OWN, has_sparse_days
+from batch_scoring.core.moments import DAY_US, microseconds
+from batch_scoring.storage.row_files import OWN, has_sparse_days
 from batch_scoring.storage.table_log import DATE
 
 _MILLISECOND = 1_000

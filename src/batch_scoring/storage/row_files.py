@@ -15,11 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.core.moments import EPOCH, MICROSECOND
+from batch_scoring.core.moments import DAY_US, EPOCH, MICROSECOND
 from batch_scoring.storage.folder import Folder
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 
-DAY_US = 86_400_000_000
 # How the names of files begin that are written here, each in the order of sensor, device and time.
 OWN = "rows-"
 # Numbers of sensors hardly shrink: Snappy takes a seventh more space, and half of the time to write and read.

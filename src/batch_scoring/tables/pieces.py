@@ -9,7 +9,8 @@ from itertools import groupby
 import numpy as np
 import pyarrow as pa
 
-DAY_US = 86_400_000_000
+from batch_scoring.core.moments import DAY_US
+
 # A piece is longer than a day only where it holds fewer rows, in fewer files: they are open at once.
 PIECE_ROWS, PIECE_FILES = 2_000_000, 128
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.core.moments import EPOCH, MICROSECOND
+from batch_scoring.core.moments import DAY_US, EPOCH, HOUR_US, MICROSECOND
 from batch_scoring.core.text import duration, read_length
 from batch_scoring.detection.warm_up import is_warming_up
 from batch_scoring.tables.arrays import Float, Int
@@ -27,8 +27,7 @@ STRETCH = "unusual stretch"
 
 KINDS = (WARMING_UP, NO_WEEKEND, OUTAGE, STRETCH)
 
-_HOUR, _DAY = 3_600_000_000, 86_400_000_000
-_SHORTEST_OUTAGE, _WEEKEND_GAP, _SHORTEST_STRETCH = _DAY, 3 * _DAY, 3 * _HOUR
+_SHORTEST_OUTAGE, _WEEKEND_GAP, _SHORTEST_STRETCH = DAY_US, 3 * DAY_US, 3 * HOUR_US
 # A gap that comes back, such as every weekend, is no outage: it must be this much longer than the next.
 _OUTAGE_OVER_NEXT = 2
 # A stretch beyond this many spreads from the median, with no other such stretch, and a small part of all.
@@ -122,7 +121,7 @@ def describe_time(start: Int, end: Int, cycle: timedelta) -> Iterator[str]:
         seen, wanted = duration((int(end[-1]) - int(start[0])) / 1e6), read_length(cycle.total_seconds())
         yield f"{WARMING_UP}: trained on {seen}, less than {wanted} (train.warm_up)"
     # 1970-01-01 was a Thursday.
-    has_weekend = bool(((start // _DAY + 3) % 7 >= 5).any())
+    has_weekend = bool(((start // DAY_US + 3) % 7 >= 5).any())
     if not has_weekend:
         yield f"{NO_WEEKEND}: the training has no Saturday or Sunday (UTC), which look unusual if they differ"
     gaps = np.sort(start[1:] - end[:-1])[::-1]

@@ -9,12 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.core.moments import MICROSECOND
+from batch_scoring.core.moments import DAY_US, MICROSECOND
 from batch_scoring.core.prefetch import computed, prefetched
 from batch_scoring.core.processes import usable_cores
 from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import READINGS
 from batch_scoring.windows.features import WINDOWS_BEFORE, aggregate_readings
 from batch_scoring.windows.history import STORED

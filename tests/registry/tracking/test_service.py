@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.datasets.fleet_models import ServiceRuns
 from batch_scoring.registry.tracking import TrainingRun, log_service, register, service_runs
-from batch_scoring.tables.pieces import DAY_US
 from tests.fleet_models import make_model, training_of
 
 FIRST = 20_458 * DAY_US  # 2026-01-05

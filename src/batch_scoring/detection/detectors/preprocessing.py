@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from batch_scoring.core.moments import HOUR_US
 from batch_scoring.tables.arrays import Bool, Float, Int
 
 if TYPE_CHECKING:
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
 HOURS = 24
 # The hours of a working day, followed by those of a Saturday or Sunday.
 SLOTS = 2 * HOURS
-_HOUR_US = 3_600_000_000
-_DAY_US = HOURS * _HOUR_US
+_DAY_US = HOURS * HOUR_US
 # 1970-01-01 was a Thursday, three days after a Monday.
 _WEEKDAY_OF_EPOCH, _SATURDAY = 3, 5
 # Time zones change their offset on a quarter of an hour.
-_QUARTER_US = _HOUR_US // 4
+_QUARTER_US = HOUR_US // 4
 LEVELS = ("mean", "min", "max")
 RUN = "equal_run"
 KINDS = ("plain", "counter", "constant")
@@ -108,7 +108,7 @@ def slot_of(time_us: Int, zone: str = "UTC") -> Int:
         quarters, place = np.unique(time_us // _QUARTER_US, return_inverse=True)
         local = time_us + np.array([_offset_us(zone, one) for one in quarters.tolist()], np.int64)[place]
     is_weekend = (local // _DAY_US + _WEEKDAY_OF_EPOCH) % 7 >= _SATURDAY
-    slot: Int = (local // _HOUR_US) % HOURS + HOURS * is_weekend
+    slot: Int = (local // HOUR_US) % HOURS + HOURS * is_weekend
     return slot
 
 
@@ -291,7 +291,7 @@ def find_seasonality(
     Seasonality or None
         None where no level has any, and for less than two days.
     """
-    if start_us.size == 0 or start_us[-1] - start_us[0] < _LEAST_DAYS * HOURS * _HOUR_US:
+    if start_us.size == 0 or start_us[-1] - start_us[0] < _LEAST_DAYS * HOURS * HOUR_US:
         return None
     slots = slot_of(start_us, zone)
     by_hour = Ordered(levels, slots % HOURS, HOURS)
@@ -321,7 +321,7 @@ def _seasonality(levels: Ordered, is_seasonal: Bool, of_folds: Sequence[Float]) 
 
 def _has_weekends(slots: Int, start_us: Int) -> bool:
     """Whether there are windows of two weekends and of the days between."""
-    weeks = start_us[slots >= HOURS] // (7 * HOURS * _HOUR_US)
+    weeks = start_us[slots >= HOURS] // (7 * HOURS * HOUR_US)
     return bool(weeks.size) and bool(weeks[-1] > weeks[0])
 
 

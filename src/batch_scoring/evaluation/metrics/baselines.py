@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.evaluation.metrics.sensor_windows import SensorWindows, Verdict, excess
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.pieces import DAY_US
 
 # A MAD of 0 means that more than half of the values are equal.
 MAD_TO_SIGMA = 1.4826

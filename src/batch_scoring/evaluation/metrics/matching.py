@@ -7,11 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.evaluation.metrics.sensor_windows import Verdict
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.intervals import Spans, Timeline, overlapping, runs, slices
 
-WEEK_US = 7 * 86_400_000_000
+WEEK_US = 7 * DAY_US
 
 # Thresholds of the sweep, as multiples of the distance from the usual to the calibrated threshold;
 # close together about 1, where the scores of a one-class SVM end.

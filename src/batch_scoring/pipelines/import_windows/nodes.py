@@ -12,14 +12,14 @@ import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
-from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
+from batch_scoring.core.moments import DAY_US, EPOCH, MICROSECOND, microseconds
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sources import choose_sources, known_rows, record_sources, source_row
 from batch_scoring.ingestion.staging import staging_area
 from batch_scoring.ingestion.stream_windows import StagedWindows
-from batch_scoring.storage.row_files import DAY_US, has_sparse_days
+from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import Change, Look, RowTable, Update, no_change
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy

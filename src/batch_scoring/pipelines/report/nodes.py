@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection, require_known
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.plant.devices import Devices
@@ -28,7 +28,6 @@ from batch_scoring.reporting.summary import summarise, write_summary
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.fault_labels import faults_only
-from batch_scoring.tables.pieces import DAY_US
 
 logger = logging.getLogger(__name__)
 

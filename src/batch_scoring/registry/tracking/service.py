@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.registry.tracking.lineage import source_tags
 from batch_scoring.registry.tracking.runs import NOTE, create_run
 from batch_scoring.registry.tracking.store import Store
 from batch_scoring.registry.tracking.versions import find_entry, logged_model_id, pages
-from batch_scoring.tables.pieces import DAY_US
 
 Days = list[tuple[int, dict[str, float]]]
 

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.plant.devices import Devices
 from batch_scoring.server import request_values as asked
 from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
@@ -23,7 +24,6 @@ from batch_scoring.server.queries.device import (
 from batch_scoring.server.queries.totals import FleetTotals, newest_anomaly
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.tables.arrow_arrays import positions, strings
-from batch_scoring.tables.pieces import DAY_US
 
 _RANGES = {"6 h": DAY_US // 4, "1 d": DAY_US, "3 d": 3 * DAY_US, "7 d": 7 * DAY_US, "14 d": 14 * DAY_US}
 _LONGEST_ID = 1000

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.server import request_values as asked
 from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
@@ -28,7 +29,6 @@ from batch_scoring.server.queries.fleet import (
 from batch_scoring.server.queries.totals import FleetTotals
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.tables.arrow_arrays import strings
-from batch_scoring.tables.pieces import DAY_US
 
 SHADES = (0.02, 0.05, 0.15, 0.4)
 _RANGES = {"1d": 1, "3d": 3, "7d": 7, "14d": 14, "30d": 30}

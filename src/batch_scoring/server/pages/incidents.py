@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.core.text import number
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.operations.actions import VERDICTS, act
@@ -28,7 +28,6 @@ from batch_scoring.server.queries.incidents import (
     trail,
 )
 from batch_scoring.server.security import WHO, form_of, set_cookie
-from batch_scoring.tables.pieces import DAY_US
 
 ROWS_A_PAGE = 30
 # Hours of each length that a silence may have.

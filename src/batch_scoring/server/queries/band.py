@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.detection.detectors import DETECTORS, StatesRange
 from batch_scoring.detection.detectors.base import ExpectedRange, ModelRows
 from batch_scoring.registry.published import Manifest, load_published
 from batch_scoring.storage import Folder
 from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import are, as_lists, as_matrix, to_arrow, to_numpy
-from batch_scoring.tables.pieces import DAY_US
 
 # Large, and no range needs them.
 _LEFT_OUT = ("support_vectors", "dual_coef")

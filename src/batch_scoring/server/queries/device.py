@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.registry.published import MANIFEST, folder_of
 from batch_scoring.reporting.page_data import pack
 from batch_scoring.server.queries.band import DeviceModel, read_model
@@ -35,7 +35,6 @@ from batch_scoring.tables.arrow_arrays import (
     as_rows,
     to_numpy,
 )
-from batch_scoring.tables.pieces import DAY_US
 from batch_scoring.tables.schemas import (
     CALIBRATIONS,
     PREDICTIONS,

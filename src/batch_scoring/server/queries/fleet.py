@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.reporting.heat import DAY_SECONDS, MAX_CELLS, HeatGrid, choose_length
 from batch_scoring.server.queries.totals import FleetTotals
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import positions, to_arrow, to_numpy
-from batch_scoring.tables.pieces import DAY_US
 
 ROWS_A_PAGE = 25
 # Up to this long a range is drawn by windows, not by days.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.core.moments import microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.stretches import join_stretches
 from batch_scoring.plant.devices import Devices
@@ -15,7 +15,6 @@ from batch_scoring.plant.rules import OFF
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrow_arrays import are, as_rows, positions, strings, to_arrow, to_numpy
-from batch_scoring.tables.pieces import DAY_US
 
 MAX_STRETCHES = 500
 # Only what is drawn: a workspace of older code lacks columns until its next run.

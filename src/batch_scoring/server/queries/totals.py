@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from batch_scoring.core.moments import DAY_US
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_numpy
-from batch_scoring.tables.pieces import DAY_US
 
 # Beyond this many rows of daily totals, earlier days are left out: 28 bytes each are held in memory.
 MAX_ROWS = 6_000_000
