@@ -43,7 +43,8 @@ viz: $(VENV)/.run  ## look at the pipelines in Kedro-Viz, http://127.0.0.1:4141
 mlflow: $(VENV)/.run  ## look at runs and model versions in MLflow, http://127.0.0.1:5000
 	@# MLflow opens on its pages for language models, unless the address asks for those of training.
 	@echo "the runs: http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning"
-	@$(BIN)/mlflow server --host 127.0.0.1 --backend-store-uri sqlite:///$(DATA)/06_models/mlflow/mlflow.db
+	@# Its eight workers judge language models; each imports MLflow first.
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --backend-store-uri sqlite:///$(DATA)/06_models/mlflow/mlflow.db
 
 services: $(VENV)/.dev .azurite/.ready  ## an event hub and Blob Storage on this machine, until Ctrl-C; says how to connect
 	@$(BIN)/python -m tests.emulators.services
