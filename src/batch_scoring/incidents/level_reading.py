@@ -49,14 +49,18 @@ def read_levels(
     """
     if not series.num_rows:
         return empty_table(schema)
-    sensors, devices = (pc.unique(series[name]).to_pylist() for name in _SERIES)
     there = [name for name in schema.names if name in predictions.schema.names]
     first, last = (np.concatenate([one, *(one - lag for lag in lags)]) for one in (first, last))
     known, found = pa.schema([schema.field(name) for name in there]), [empty_table(schema)]
     copies = SeriesCopies(predictions)
-    for file in predictions.files(int(first.min()), int(last.max()), sensors, devices):
-        if ((first <= file.last) & (last > file.first)).any():
-            found += [rows.cast(known) for rows in copies.batches(file, there, sensors, devices)]
+    for file in predictions.files(int(first.min()), int(last.max())):
+        # Each file is asked for the series that it may show: of a pair of steps in an hour, no day is read.
+        here = np.flatnonzero((first <= file.last) & (last > file.first)) % series.num_rows
+        if here.size:
+            mine = series.take(to_arrow(here))
+            sensors, devices = (pc.unique(mine[name]).to_pylist() for name in _SERIES)
+            if file.may_have("sensor", sensors) and file.may_have("device", devices):
+                found += [rows.cast(known) for rows in copies.batches(file, there, sensors, devices)]
     return pa.concat_tables(found, promote_options="default")
 
 
