@@ -37,7 +37,7 @@ def main(folder: str) -> None:
 def walk(page: Any, address: str, folder: str) -> None:
     # 1. Eight in the morning
     page.goto(f"{address}/incidents?state=any")
-    assert page.inner_text(".foot").startswith("10 incidents")
+    assert page.inner_text(".foot").startswith("11 incidents")
     assert page.inner_text(".tabs a >> nth=0").split() == ["open", "1"]
 
     # 2. The fleet
