@@ -72,6 +72,21 @@ def test_ten_times_worse_reads_worse_without_an_end(of_noise, size, column, sign
     assert found["top_feature"] == [FEATURES[column]] * 2
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("values", [[6.3, 6.4], [6.2, 6.3, 6.4], [0.0, 0.0, 0.0, 5.0]])
+def test_readings_of_few_distinct_values_are_usual_and_others_are_not(values, seed):
+    rng = np.random.default_rng(seed)
+    names = ("mean", "std", "min", "max")
+
+    def windows(readings):
+        X = np.column_stack([readings, np.zeros_like(readings), readings, readings])
+        return make_windows(X, features=list(names), window_us=HOUR_US)
+
+    model, _ = fit_fleet(windows(rng.choice(values, 2016)), names, PARAMETERS)
+    assert not any(predict(windows(np.array(values)), model, "1")["is_anomaly"].to_pylist())
+    assert all(predict(windows(np.array([3.0, 9.0])), model, "1")["is_anomaly"].to_pylist())
+
+
 def test_contributions_name_what_is_unusual_and_the_rest_is_the_svms(of_noise):
     X = np.repeat(NOISE[:1], 2, axis=0)
     X[1, 1] += 50

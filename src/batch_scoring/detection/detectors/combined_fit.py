@@ -53,6 +53,8 @@ _STUCK = 3.0
 # A series is idle at times, and may stand still, if one training window in a hundred has such a run. In the
 # simulated fleets 6 was the most.
 _IDLE, _IDLE_SHARE = 8, 0.01
+# Readings are few distinct ones where less than this share of the held-out scores differ.
+_FEW_DISTINCT = 0.1
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,13 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     by_feature = np.ascontiguousarray(counted.T)
     fits = _Fits(X, by_feature, start_us, series.window_us, roles, kind, found, parameters)
     whole, model = fits.fit(slice(0, 0), found.of_slot if found else None)
-    ratio, z, counts = fits.held_out([held_out for held_out, _ in folds])
+    held_out = [rows for rows, _ in folds]
+    ratio, z, counts = fits.held_out(held_out)
+    if np.unique(ratio).size < _FEW_DISTINCT * ratio.size:
+        # Held-out windows of few distinct readings tie, and those of the whole model elsewhere: all of these
+        # may lie beyond all of those. So each counts by the model that finds it rarer.
+        seen, its_z = fits.seen(held_out, whole, model)
+        ratio, z = np.minimum(ratio, seen), np.maximum(z, its_z)
     center, spread = whole.center[0], whole.spread[0]
     curves, rare = _calibrate(ratio, z, counts)
     rate = parameters.rate
@@ -200,15 +208,23 @@ class _Fits:
         counts : array of int64
             Rows of each block.
         """
-        ratios, distances = [], []
+        found = []
         for place, block in enumerate(blocks):
             model, svm = self.fit(block, self.season.of_folds[place] if self.season else None)
-            counts = np.array([block.stop - block.start])
-            freed, z = treat(self.X[block], self.start_us[block], self.window_us, counts, model, self.roles)
-            ratios.append(svm.score(freed) / svm.rho)
-            distances.append(z.max(axis=0))
+            found.append(self._scored(block, model, svm))
+        ratios, distances = zip(*found, strict=True)
         sizes = np.array([ratio.size for ratio in ratios], np.int64)
         return np.concatenate(ratios), np.concatenate(distances), sizes
+
+    def seen(self, blocks: Sequence[slice], models: CombinedModels, svm: RbfModel) -> tuple[Float, Float]:
+        """Score blocks of rows by a model of all of them; ``ratio`` and ``z`` as of :meth:`held_out`."""
+        ratios, distances = zip(*(self._scored(block, models, svm) for block in blocks), strict=True)
+        return np.concatenate(ratios), np.concatenate(distances)
+
+    def _scored(self, block: slice, models: CombinedModels, svm: RbfModel) -> tuple[Float, Float]:
+        counts = np.array([block.stop - block.start])
+        freed, z = treat(self.X[block], self.start_us[block], self.window_us, counts, models, self.roles)
+        return svm.score(freed) / svm.rho, z.max(axis=0)
 
 
 def _without(values: Any, held_out: slice) -> Any:

@@ -27,6 +27,9 @@ TAIL_SHARE = 0.1
 # Enough for the mean; with more windows the tail begins farther out, with less extrapolation.
 _LEAST_IN_TAIL, _MOST_IN_TAIL = 20, 75
 _SMALLEST = 1e-9
+# A calibrated tail rises at most this many times as steeply as the straight line to its beginning. What few
+# distinct readings come to ties: their mean excess is next to nothing, and a hair beyond had no end.
+_STEEPEST = 20.0
 # Bounds of the shape: never heavier than exponential, as a single wild value among the training windows must
 # not make every later one usual; at -0.5 the probability falls with the square of the distance to the end.
 _SHAPES = (-0.5, 0.0)
@@ -122,12 +125,14 @@ def fit_shapes(largest: Float, n: Int) -> Float:
 def _fit_tails(largest: Float, n: Int) -> Float:
     """Fit tails of one size: the columns after the first."""
     begin, tail, size = largest[:, 0], largest[:, 1:], largest.shape[1] - 1
-    mean = np.maximum(tail.mean(axis=1) - begin, _SMALLEST)
+    decades_at_begin = -np.log10(size / n)
+    least = np.maximum(begin / (decades_at_begin * _LN10 * _STEEPEST), _SMALLEST)
+    mean = np.maximum(tail.mean(axis=1) - begin, least)
     weight = (size - 0.65 - np.arange(size)) / size
     lower = (weight * (tail - begin[:, None])).mean(axis=1)
     shape = np.clip(2 - mean / np.maximum(mean - 2 * lower, _SMALLEST), *_SHAPES)
     shape = np.minimum(shape + _standard_error(shape, size), _SHAPES[1])
-    return np.column_stack([begin, mean * (1 - shape), -np.log10(size / n), shape])
+    return np.column_stack([begin, mean * (1 - shape), decades_at_begin, shape])
 
 
 def _standard_error(shape: Float, size: int) -> Float:
