@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime, timedelta
 
+import mlflow
 import pytest
 
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
@@ -14,6 +15,12 @@ from tests.fleet_models import make_model, make_training
 from tests.mlflow_server import mlflow_server
 
 SENSORS = ["Pumpe №7/Süd", "../../etc/x's"]
+
+
+@pytest.fixture(autouse=True)
+def no_server_afterwards():
+    yield
+    mlflow.set_tracking_uri(None)
 
 
 @pytest.mark.slow
@@ -42,8 +49,6 @@ def test_training_promotion_and_rollback_work_over_http(tmp_path, new_database, 
             assert (
                 load_published(published, sensor).models.read().table.equals(make_model(sensor, seed=0).table)
             )
-        import mlflow
-
         mlflow.set_tracking_uri(uri)
         for name in map(tracking.names.registered_name, SENSORS):
             model = mlflow.pyfunc.load_model(f"models:/{name}@champion")
@@ -74,8 +79,7 @@ def test_what_is_pruned_is_gone_from_the_server_and_what_stays_loads(tmp_path, n
         assert kinds(prune()) == ["run"] * 2 + ["version"] * 2
         assert kinds(prune()) == []
 
-        import mlflow
-
+        mlflow.set_tracking_uri(uri)
         for sensor in SENSORS:
             assert [one.version for one in tracking.list_versions(store, sensor)] == ["4", "3"]
             name = tracking.names.registered_name(sensor)
