@@ -53,7 +53,7 @@ def read_erased(erased: RowTable | None) -> list[Erased]:
 
 
 def deleted_devices(erased: RowTable | None) -> dict[str, int]:
-    """Return the devices of which all readings were deleted, and when, microseconds since the epoch."""
+    """Return when each device was deleted with all its readings, microseconds since the epoch."""
     return {
         one.device: one.end
         for one in read_erased(erased)

@@ -57,7 +57,7 @@ _ENCODED = re.compile(
     r"(?:0x)?(?:[0-9A-Fa-f]{2}){4,}|(?:[A-Za-z0-9+/]{4}){2,}|(?:[A-Za-z0-9+/]{4})+[A-Za-z0-9+/]{2,3}={1,2}"
 )
 _FEW = 200
-# What counts so many rows from the first on is no measurement.
+# A column that counts this many rows from the first on is no measurement.
 _LEAST_ROWS = 10
 
 

@@ -66,7 +66,7 @@ def score_windows(
     domain : dict, optional
         See :class:`~batch_scoring.plant.settings.DomainParameters`.
     erased : RowTable, optional
-        Schema ERASED: a device of which all readings were deleted is not missing.
+        Schema ERASED: a device that was deleted with all its readings is not missing.
 
     Yields
     ------
