@@ -34,12 +34,7 @@ def test_training_promotion_and_rollback_work_over_http(tmp_path, new_database, 
             return TrackedFleetModels(str(tmp_path), child_runs_up_to=2)
 
         assert open_dataset().load() == {}
-        for seed in (0, 1):
-            dataset = open_dataset()
-            for sensor in SENSORS:
-                dataset.save({sensor: make_training(sensor, seed=seed)})
-            dataset.confirm()
-
+        dataset = train(tmp_path, times=2)
         loaded = open_dataset().load()
         assert list(loaded) == sorted(SENSORS, key=str.encode)
         for sensor in SENSORS:
@@ -62,12 +57,7 @@ def test_what_is_pruned_is_gone_from_the_server_and_what_stays_loads(tmp_path, n
     with mlflow_server(tmp_path) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         published = tmp_path / "published"
-        for seed in range(4):
-            dataset = TrackedFleetModels(str(tmp_path), child_runs_up_to=2)
-            for sensor in SENSORS:
-                dataset.save({sensor: make_training(sensor, seed=seed)})
-            dataset.confirm()
-        store, later = dataset.store, datetime.now(UTC) + timedelta(days=60)
+        store, later = train(tmp_path, times=4).store, datetime.now(UTC) + timedelta(days=60)
         before = artifacts(tmp_path)
 
         def prune(**options):
@@ -92,6 +82,16 @@ def test_what_is_pruned_is_gone_from_the_server_and_what_stays_loads(tmp_path, n
     assert left < before
     assert sum(one.endswith("MLmodel") for one in left) == 4
     assert sum(one.endswith("MLmodel") for one in before) == 8
+
+
+def train(folder, times):
+    """Register and publish a version of each sensor, some times."""
+    for seed in range(times):
+        dataset = TrackedFleetModels(str(folder), child_runs_up_to=2)
+        for sensor in SENSORS:
+            dataset.save({sensor: make_training(sensor, seed=seed)})
+        dataset.confirm()
+    return dataset
 
 
 def kinds(found):
