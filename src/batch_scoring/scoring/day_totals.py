@@ -107,8 +107,9 @@ class Basis:
         """Return the devices with a model that may have readings, sorted: not all of theirs were deleted."""
         if sensor not in self._expected:
             devices = self.modelled(sensor)
-            is_there = positions(devices, self.run.champions.deleted(sensor)) < 0
-            self._expected[sensor] = devices.filter(to_arrow(is_there))
+            # Without any, the models may be ones that cannot be read.
+            deleted = self.run.champions.deleted(sensor) if len(devices) else devices
+            self._expected[sensor] = devices.filter(to_arrow(positions(devices, deleted) < 0))
         return self._expected[sensor]
 
 
