@@ -11,8 +11,11 @@ import fastavro
 import pyarrow.parquet as pq
 import pytest
 
+from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.event_hub.batches import PartitionBuffer
 from batch_scoring.event_hub.properties import DEVICE, ENQUEUED, properties_text
+from batch_scoring.ingestion.inspection import inspect_files
+from batch_scoring.ingestion.inspection.rendering import as_text
 from batch_scoring.ingestion.source_files import list_source_files
 from tests.ingestion.test_capture import CAPTURE_SCHEMA
 from tests.ingestion.test_cases import AT, ROWS, STORED, ingest
@@ -222,6 +225,20 @@ def test_what_stands_farther_out_keeps_its_name_in_nested_lists(store: Store, tm
     named = {"device": "units.id", "sensor": "sensors.id"}
     found = ingest(store, tmp_path / "a.json", envelope="nested", columns=named)
     assert found == [row for row in STORED if row[1:3] == ("unit-a", "temp")]
+
+
+@pytest.mark.parametrize(("more", "is_stored"), [([], True), (None, True), (5, False), ("x", False)])
+def test_a_list_among_lists_may_be_empty_and_no_other_item_is_lost(store: Store, tmp_path, more, is_stored):
+    lists = [
+        [{"ts": time, "device": device, "temp": temp} for time, device, temp, _ in ROWS if device == one]
+        for one in ("unit-a", "unit-b")
+    ]
+    (tmp_path / "a.json").write_text(json.dumps([lists[0], more, lists[1]]))
+    found = inspect_files(RawReadings(str(tmp_path / "a.json")).load(), {})
+    assert ("nested" in as_text(found, "a.json")) == is_stored
+    counts = store.ingest(tmp_path / "a.json", at=AT, group={"envelope": "nested"})
+    expected = (len(ROWS), {}) if is_stored else (0, {"malformed_row": 1})
+    assert (counts["stored"], counts["refused"]) == expected
 
 
 @pytest.mark.parametrize(

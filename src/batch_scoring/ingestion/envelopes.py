@@ -31,6 +31,8 @@ from batch_scoring.ingestion.lines import LINES
 from batch_scoring.ingestion.settings import IngestSettings
 
 _BATCH_RECORDS = 20_000
+# What an envelope raises for a document that is not in it.
+NOT_IN_IT = (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
 
 
 def opened_records(texts: Iterable[str], settings: IngestSettings, envelope: str) -> Iterator[pa.RecordBatch]:
@@ -108,7 +110,7 @@ def envelope_by_itself(text: str) -> str | None:
 def _opened(text: str, settings: IngestSettings, envelope: Envelope) -> list[str]:
     try:
         return list(envelope(json.loads(text), settings))
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+    except NOT_IN_IT:
         return [text if not text.lstrip().startswith("{") else json.dumps(text, ensure_ascii=False)]
 
 
@@ -214,8 +216,10 @@ def _sitewise(document: Any, _: IngestSettings) -> Iterator[str]:
                 yield _record(time, device or None, sensor or entry.get("entryId", "value"), value)
 
 
-def _rows_in(document: Any, form: Callable[[Any], Iterator[Mapping[str, Any]]]) -> Iterator[str]:
-    for record in _listed(document):
+def _rows_in(
+    form: Callable[[Any], Iterator[Mapping[str, Any]]], document: Any, _: IngestSettings
+) -> Iterator[str]:
+    for record in filter(None, _listed(document)):  # such as the history of one that has none
         yield from map(_text, form(record))
 
 
@@ -263,10 +267,7 @@ ENVELOPES: dict[str, Envelope] = {
     "ttn": _ttn,
     "prometheus": _prometheus,
     "sitewise": _sitewise,
-    **{
-        name: partial(lambda form, document, _: _rows_in(document, form), form)
-        for name, form in _FORMS.items()
-    },
+    **{name: partial(_rows_in, form) for name, form in _FORMS.items()},
     "json_text": _json_text,
 }
 # What these make of a document has names of its own, which the settings may have to name.

@@ -135,10 +135,10 @@ def series_of(document: Any, depth: int = 0) -> Iterator[Record]:
     lists = {name: value for name, value in document.items() if isinstance(value, list)}
     points = {name: _point_names(value) for name, value in lists.items()}
     if len(lists) > 1 and None not in points.values():
+        known = {key: text for key, text in document.items() if isinstance(text, str)}
         for name, found in lists.items():
             time, value = points[name] or ("", "")
             for point in found:
-                known = {key: text for key, text in document.items() if isinstance(text, str)}
                 yield known | {"timestamp": point[time], "sensor": name, "value": point[value]}
         return
     texts = _texts_beside(document)
@@ -172,7 +172,7 @@ def nested_items(record: Any, outer: Mapping[str, Any] | None = None) -> Iterato
     ----------
     record : mapping or list of mapping
         Of a list, what is a text in the first item and in no other one holds for all of them: so Home
-        Assistant names an entity.
+        Assistant names an entity. Items without anything in them are left out.
     outer : mapping, optional
         What stands around the record.
 
@@ -188,13 +188,14 @@ def nested_items(record: Any, outer: Mapping[str, Any] | None = None) -> Iterato
     {'id': 'a', 'points.id': 'hum', 'v': 40}
     """
     if isinstance(record, list):
-        first, *others = record
+        items = [one for one in record if one]
+        first, others = items[0] if items else {}, items[1:]
         known = {
             name: value
             for name, value in first.items()
             if isinstance(value, str) and others and not any(name in one for one in others)
         }
-        for item in record:
+        for item in items:
             yield from nested_items({**known, **item}, outer)
         return
     lists = {name: value for name, value in record.items() if _is_list_of_objects(value)}

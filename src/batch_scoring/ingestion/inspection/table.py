@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from batch_scoring.ingestion.envelopes import ENVELOPES, TABLES, envelope_of
+from batch_scoring.ingestion.envelopes import ENVELOPES, NOT_IN_IT, TABLES, envelope_of
 from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.sample import read_head
 from batch_scoring.ingestion.inspection.text_form import TextForm, text_form
@@ -103,8 +104,13 @@ def _opened_columns(envelope: str, records: Sequence[Any]) -> list[Column]:
     """Return the columns of what an envelope makes of records."""
     # A document may be a list itself: of such lists each is one record.
     documents = ([record] if isinstance(record, list) else record for record in records)
-    opened = (text for record in documents for text in ENVELOPES[envelope](record, IngestSettings()))
-    return _leaf_columns(leaves_of(islice(opened, ROWS)))
+    return _leaf_columns(leaves_of(islice(_opened(envelope, documents), ROWS)))
+
+
+def _opened(envelope: str, documents: Iterable[Any]) -> Iterator[str]:
+    for document in documents:
+        with suppress(*NOT_IN_IT):  # such a one is refused
+            yield from ENVELOPES[envelope](document, IngestSettings())
 
 
 def _leaf_columns(leaves: Sequence[Leaf]) -> list[Column]:
