@@ -8,9 +8,11 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.hooks import ProjectHooks
 
 
-def after_run(**outputs):
+def after_run(entries=None, **outputs):
     pipeline = Pipeline([Node(lambda: None, None, name, name=name) for name in outputs])
-    catalog = DataCatalog({name: MemoryDataset(value) for name, value in outputs.items()})
+    catalog = DataCatalog(
+        {name: MemoryDataset(value) for name, value in {**outputs, **(entries or {})}.items()}
+    )
     ProjectHooks().after_pipeline_run(pipeline, catalog)
 
 
@@ -21,7 +23,7 @@ def test_what_steps_fell_short_of_ends_the_run_after_its_last_node():
 
 def test_the_summary_is_printed_before_the_run_ends_with_an_error(capsys):
     with pytest.raises(InputError, match="7 of 10"):
-        after_run(run_summary_text="the summary", score_counts={"shortfalls": ["7 of 10"]})
+        after_run({"run_summary_text": "the summary"}, report={}, score_counts={"shortfalls": ["7 of 10"]})
     assert "the summary" in capsys.readouterr().out
 
 

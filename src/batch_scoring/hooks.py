@@ -17,8 +17,8 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.garbage import collector
 from batch_scoring.settings_check import check_settings
 
-# Printed at the end of a run that made them.
-PRINTED = ("run_summary_text", "evaluation_headline")
+# Printed at the end of a run that made it, and the entry that holds it.
+PRINTED = {"report": "run_summary_text", "evaluation_headline": "evaluation_headline"}
 # Counts of a step; their ``shortfalls`` fail the whole run after its last node.
 COUNTS = ("ingest_counts", "score_counts")
 # A run that reads or writes one of these needs a workspace of the present format.
@@ -64,8 +64,8 @@ class ProjectHooks:
         """
         # Of --only-missing-outputs, Kedro shows the whole pipeline here, and the catalog holds what ran.
         made = pipeline.all_outputs() & {*catalog.keys()}
-        for name in PRINTED:
-            if name in made:
+        for output, name in PRINTED.items():
+            if output in made:
                 print(f"\n{catalog.load(name)}")
         shortfalls = [text for name in COUNTS if name in made for text in catalog.load(name)["shortfalls"]]
         if shortfalls:

@@ -1,8 +1,7 @@
 """Project settings, read by Kedro at every start: keep this cheap."""
 
-from kedro.config import OmegaConfigLoader
-
 from batch_scoring.core import environment
+from batch_scoring.datasets.catalog_config import CatalogConfigLoader
 from batch_scoring.datasets.light_catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
 from batch_scoring.jobs import progress_hook, timing_hook, trace_hook, viz_hook
@@ -15,7 +14,7 @@ HOOKS = (
     *(hook for module in (timing_hook, trace_hook, viz_hook, progress_hook) for hook in module.hooks()),
 )
 DATA_CATALOG_CLASS = LightCatalog
-CONFIG_LOADER_CLASS = OmegaConfigLoader
+CONFIG_LOADER_CLASS = CatalogConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

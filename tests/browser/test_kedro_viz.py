@@ -67,8 +67,8 @@ def test_the_whole_way_from_readings_to_the_report_is_drawn(browser, address):
     with flowchart(browser, address) as page:
         keep_screenshot(page, "kedro_viz_default")
         names = {"simulate_readings", "ingest_readings", "aggregate_windows", "train_models", "score_windows"}
-        tables = {"raw_readings", "readings", "windows", "fleet_models", "predictions", "status_table"}
-        assert names | tables | {"draw_page", "report_page"} <= nodes(page)
+        tables = {"raw_readings", "readings", "windows", "fleet_models", "predictions", "train_status"}
+        assert names | tables | {"draw_report", "report"} <= nodes(page)
 
 
 def test_tables_lie_in_layers_from_the_raw_readings_to_the_report(browser, address):
@@ -88,12 +88,12 @@ def test_a_chosen_pipeline_is_drawn_alone(browser, address):
         assert "ingest_readings" not in nodes(page)
 
 
-def test_a_click_on_the_status_table_shows_its_rows(browser, address):
+def test_a_click_on_a_table_shows_its_rows(browser, address):
     with flowchart(browser, address) as page:
-        open_node(page, "status_table")
+        open_node(page, "train_status")
         table = page.locator(".pipeline-metadata table")
         table.wait_for(timeout=PATIENCE_MS)
-        keep_screenshot(page, "kedro_viz_status_table")
+        keep_screenshot(page, "kedro_viz_train_status")
         columns = table.locator("th").all_inner_texts()
         rows = [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
         assert {"device", "sensor", "stage", "status", "message"} <= set(columns)
@@ -110,6 +110,6 @@ def test_tables_models_and_the_report_show_what_is_in_them(browser, address):
             open_node(page, name)
             page.locator(".pipeline-metadata table td", has_text=cell).first.wait_for(timeout=PATIENCE_MS)
             keep_screenshot(page, f"kedro_viz_{name}")
-        open_node(page, "report_page")
+        open_node(page, "report")
         page.locator(".pipeline-metadata .heatmaplayer").wait_for(timeout=PATIENCE_MS)
-        keep_screenshot(page, "kedro_viz_report_page")
+        keep_screenshot(page, "kedro_viz_report")

@@ -74,11 +74,11 @@ def test_an_item_without_a_key_or_value_is_refused(text):
         (["--env=nope"], ["--env", "'nope'", "azure"]),
         (["--pipelines=scor"], ["--pipelines", "'scor'", "score"]),
         (["--pipeline=scor"], ["--pipelines", "'scor'", "score"]),
-        (["--nodes=drw_page"], ["--nodes", "'drw_page'", "draw_page"]),
-        (["--from-nodes=nope"], ["--from-nodes", "'nope'", "draw_page"]),
-        (["--to-nodes=nope"], ["--to-nodes", "'nope'", "draw_page"]),
+        (["--nodes=drw_report"], ["--nodes", "'drw_report'", "draw_report"]),
+        (["--from-nodes=nope"], ["--from-nodes", "'nope'", "draw_report"]),
+        (["--to-nodes=nope"], ["--to-nodes", "'nope'", "draw_report"]),
         (["--from-inputs=reding"], ["--from-inputs", "'reding'", "readings"]),
-        (["--to-outputs=report_pag"], ["--to-outputs", "'report_pag'", "report_page"]),
+        (["--to-outputs=reprot"], ["--to-outputs", "'reprot'", "report"]),
         (["--tags=nope"], ["--tags", "'nope'"]),
         (["--namespaces=nope"], ["--namespaces", "'nope'"]),
         (["--runner=ThredRunner"], ["--runner", "'ThredRunner'", "ThreadRunner"]),
@@ -93,8 +93,14 @@ def test_an_item_without_a_key_or_value_is_refused(text):
         (["--runner=ParallelRunner", "--runner-params=max_workers=0"], ["--runner-params", "max_workers=0"]),
         (["--runner-params=is_async=True"], ["--runner-params is_async"]),
         (["--async"], ["--async"]),
-        (["--from-nodes=draw_page", "--to-nodes=gather_contents"], ["--from-nodes", "--to-nodes"]),
-        (["--from-inputs=report_contents"], ["report_contents", "begin with the node that makes it"]),
+        (
+            ["--pipelines=incidents", "--from-nodes=notify", "--to-nodes=find_gaps"],
+            ["--from-nodes", "--to-nodes"],
+        ),
+        (
+            ["--pipelines=evaluate", "--from-inputs=evaluation"],
+            ["evaluation", "begin with the node that makes it"],
+        ),
     ],
 )
 def test_an_option_that_kedro_refuses_is_one_line_that_names_it(project, tmp_path, options, named):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from batch_scoring.datasets.entries import Entries
 from batch_scoring.datasets.own import FileDataset
 from batch_scoring.datasets.whole_files import WholeTextDataset
 from batch_scoring.storage.cache import run_folder
@@ -66,6 +67,16 @@ class ReportPageDataset(WholeTextDataset):
         from batch_scoring.reporting.page_preview import heat_figure
 
         return PlotlyPreview(heat_figure(self.load()))
+
+
+class ReportDataset(Entries):
+    """The entries of a report: ``report_page`` and what belongs to it."""
+
+    def preview(self) -> PlotlyPreview:
+        """Return the heat map of the page for Kedro-Viz."""
+        page = self._entries["report_page"]
+        assert isinstance(page, ReportPageDataset)
+        return page.preview()
 
 
 def _cells(column: pa.Array) -> list[Any]:

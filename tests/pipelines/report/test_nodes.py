@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
-from kedro_datasets.text import TextDataset
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.parquet import OptionalParquetDataset
@@ -38,14 +37,12 @@ def run_report(fleet: Fleet, tmp_path, **parameters) -> dict:
         datasets = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
         datasets |= {"fault_labels": OptionalParquetDataset(str(tmp_path / "no.parquet"))}
         datasets |= {
-            "report_contents": MemoryDataset(copy_mode="assign"),
+            "report": MemoryDataset(copy_mode="assign"),
             "calendar": MemoryDataset(CALENDAR.empty_table()),
             "devices": MemoryDataset(DEVICES.empty_table()),
         }
-        datasets |= {"run_summary_text": TextDataset(filepath=str(tmp_path / "summary.txt"))}
         outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))
-    outputs["run_summary_text"] = datasets["run_summary_text"]
-    return {name: dataset.load() for name, dataset in outputs.items()}
+    return outputs["report"].load()
 
 
 def test_the_pipeline_writes_page_table_and_summary(tmp_path):
@@ -161,4 +158,4 @@ def test_an_unknown_setting_is_an_error():
 def test_a_report_waits_for_the_incidents_of_the_same_run():
     order = [node.name for node in (create_pipeline() + incidents_pipeline()).nodes]
 
-    assert order.index("gather_contents") > order.index("rank_devices")
+    assert order.index("draw_report") > order.index("rank_devices")

@@ -1,4 +1,4 @@
-"""Nodes of ``report``: gather its contents, then write them as page, table and summary."""
+"""The node of ``report``: gather its contents, and make page, table and summary of them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,24 @@ from batch_scoring.tables.arrow_arrays import empty_table
 from batch_scoring.tables.fault_labels import faults_only
 
 logger = logging.getLogger(__name__)
+
+
+def draw_report(parameters: Mapping[str, Any], **known: Any) -> dict[str, Any]:
+    """Make the report, by the entries of the catalog that hold its parts.
+
+    Parameters
+    ----------
+    parameters, **known
+        See :func:`gather_contents`.
+    """
+    contents = gather_contents(parameters=parameters, **known)
+    summary, text = summarise_run(contents, parameters)
+    return {
+        "run_summary": summary,
+        "run_summary_text": text,
+        "report_page": draw_page(contents, text, parameters),
+        "status_table": contents.statuses,
+    }
 
 
 def gather_contents(
@@ -120,11 +138,6 @@ def draw_page(contents: Contents, summary_text: str, parameters: Mapping[str, An
     html = render_page(collect_page_data(contents, settings), summary_text)
     logger.info("report: the page has %.1f MB, in %s", len(html.encode()) / 1e6, settings.data)
     return html
-
-
-def tabulate_status(contents: Contents) -> pa.Table:
-    """Return the status table; rows that are not ok come first."""
-    return contents.statuses
 
 
 def summarise_run(contents: Contents, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -1,15 +1,10 @@
-"""Nodes of the ``report`` pipeline and the catalog entries they read and write."""
+"""The node of the ``report`` pipeline and the catalog entries it reads and writes."""
 
 from kedro.pipeline import Node, Pipeline
 
-from batch_scoring.pipelines.report.nodes import (
-    draw_page,
-    gather_contents,
-    summarise_run,
-    tabulate_status,
-)
+from batch_scoring.pipelines.report.nodes import draw_report
 
-TABLES = [
+READ = [
     "readings",
     "windows",
     "predictions",
@@ -21,6 +16,8 @@ TABLES = [
     "incidents",
     "device_incidents",
     "calibrations",
+    "calendar",
+    "devices",
 ]
 
 
@@ -29,26 +26,16 @@ def create_pipeline(**_: object) -> Pipeline:
     return Pipeline(
         [
             Node(
-                func=gather_contents,
-                inputs=[*TABLES, "params:report", "params:device", "params:sensor", "calendar", "devices"],
-                outputs="report_contents",
-                name="gather_contents",
-            ),
-            Node(
-                func=summarise_run,
-                inputs=["report_contents", "params:report"],
-                outputs=["run_summary", "run_summary_text"],
-                name="summarise_run",
-            ),
-            Node(
-                func=draw_page,
-                inputs=["report_contents", "run_summary_text", "params:report"],
-                outputs="report_page",
-                name="draw_page",
-            ),
-            Node(
-                func=tabulate_status, inputs="report_contents", outputs="status_table", name="tabulate_status"
-            ),
+                func=draw_report,
+                inputs={
+                    "parameters": "params:report",
+                    "device": "params:device",
+                    "sensor": "params:sensor",
+                    **{name: name for name in READ},
+                },
+                outputs="report",
+                name="draw_report",
+            )
         ],
         tags="report",
     )
