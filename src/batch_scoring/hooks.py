@@ -22,7 +22,7 @@ PRINTED = {"report": "run_summary_text", "evaluation_headline": "evaluation_head
 # Counts of a step; their ``shortfalls`` fail the whole run after its last node.
 COUNTS = ("ingest_counts", "score_counts")
 # A run that reads or writes one of these needs a workspace of the present format.
-TABLES = {"readings", "windows", "predictions"}
+TABLES = {"readings", "windows", "predictions", "tables"}
 
 
 def _credentials(context: KedroContext) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from batch_scoring.core.errors import ConflictError, InputError
+from batch_scoring.datasets.entries import Entries
 from batch_scoring.datasets.own import FolderDataset
 from batch_scoring.storage.opened_table import OpenedTable
 from batch_scoring.storage.row_table import RowTable, Update
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 # Tries of an update that other runs overtake, and the longest wait between two of them, seconds.
 TRIES = 8
 _LONGEST_WAIT = 2.0
+# By path and credentials. A table may be in several entries; all of them know what one has read of its log.
+_OPENED: WeakValueDictionary[tuple[str, str], OpenedTable] = WeakValueDictionary()
 
 
 class RowTableDataset(FolderDataset[Update, RowTable]):
@@ -46,7 +51,8 @@ class RowTableDataset(FolderDataset[Update, RowTable]):
         super().__init__(path, **more)
         self._time = time
         self._if_damaged = if_damaged
-        self._opened = OpenedTable(self._folder)
+        place = self._folder.path(), repr(self._credentials)
+        self._opened = _OPENED.setdefault(place, OpenedTable(self._folder))
 
     def load(self) -> RowTable:
         """Open the table's latest version."""
@@ -80,3 +86,15 @@ class RowTableDataset(FolderDataset[Update, RowTable]):
 
     def _exists(self) -> bool:
         return self.load().exists
+
+
+class RowTables(Entries):
+    """All tables of a workspace: ``load`` gives a mapping of them, ``save`` takes a function of them."""
+
+    def save(self, data: Callable[..., object]) -> None:  # type: ignore[override]
+        """Call the function with the tables, by their names."""
+        data(**self.load())
+
+    def _exists(self) -> bool:
+        """Nothing is ever missing: a table that was never written has no rows."""
+        return True

@@ -9,15 +9,19 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import yaml
 from deltalake import DeltaTable
+from kedro.framework.project import pipelines
+from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
 from batch_scoring.pipelines.incidents.nodes import find_incidents, notify, rank_devices
-from batch_scoring.pipelines.maintain.nodes import maintain_tables
-from batch_scoring.pipelines.maintain.pipeline import TABLES, create_pipeline
+from batch_scoring.pipelines.maintain.nodes import maintain, maintain_tables
+from batch_scoring.pipelines.maintain.pipeline import create_pipeline
 from batch_scoring.storage.row_table import RowTable
 from tests.alerts.events import Recorder
+from tests.doc_pages import PROJECT
 from tests.factories import START
 from tests.made_once import made_once
 from tests.row_tables import add, readings
@@ -25,6 +29,9 @@ from tests.scoring.work import PER_DAY, Work, at, constant
 from tests.tables_on_disk import TableOnDisk
 
 pytestmark = pytest.mark.slow
+
+CATALOG = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
+TABLES = CATALOG["tables"]["entries"]
 
 TIMES = {"readings": "timestamp", "windows": "window_start", "predictions": "window_start"}
 TIMES |= {"daily_totals": "day", "incidents": "start"}
@@ -63,7 +70,7 @@ class Fleet(Work):
     def maintain(self, keep: dict[str, str] | None = None, **parameters: Any) -> dict[str, int]:
         """Run the node."""
         tables = {name: table.load() for name, table in self.tables.items()}
-        return maintain_tables({"keep": keep or {}, **parameters}, **tables)
+        return maintain({"keep": keep or {}, **parameters})(**tables)
 
     def days(self, name: str) -> list[int]:
         """On which days since START a table has files, one entry a file."""
@@ -335,15 +342,17 @@ def test_settings_that_are_not_valid_are_refused(
 
 
 def test_the_pipeline_maintains_every_table_of_the_catalog() -> None:
-    import yaml
-
-    from tests.end_to_end.workspaces import PROJECT
-
-    catalog = yaml.safe_load((PROJECT / "conf/base/catalog.yml").read_text(encoding="utf-8"))
     places = {
         name: entry["path"]
-        for name, entry in catalog.items()
+        for name, entry in CATALOG.items()
         if isinstance(entry, dict) and entry.get("type", "").endswith("RowTableDataset")
     }
     assert {places[name] for name in TABLES} == set(places.values())
-    assert create_pipeline().inputs() == {*TABLES, "params:maintain"}
+    assert create_pipeline().outputs() == {"tables"}
+
+
+def test_maintenance_is_the_last_step_of_all() -> None:
+    bootstrap_project(PROJECT)
+    pipeline = pipelines["__default__"]
+    before = {node.name for node in pipeline.to_nodes("maintain_tables").nodes}
+    assert {node.name for node in pipeline.nodes} - before == {"track_service"}

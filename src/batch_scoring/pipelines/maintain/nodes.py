@@ -1,9 +1,10 @@
-"""Nodes of ``maintain``: join small files, drop rows that are kept no longer, delete files out of use."""
+"""The node of ``maintain``: join small files, drop rows that are kept no longer, delete files out of use."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow.compute as pc
@@ -26,6 +27,19 @@ from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 logger = logging.getLogger(__name__)
 
 Tables = Mapping[str, RowTable]
+
+
+def maintain(parameters: dict[str, Any], *_: object) -> Callable[..., dict[str, int]]:
+    """Return the function that maintains tables; it takes them by their names.
+
+    Parameters
+    ----------
+    parameters : dict
+        See :func:`maintain_tables`.
+    *_
+        What the last steps have made: maintenance waits for them, and reads none of it.
+    """
+    return partial(maintain_tables, parameters)
 
 
 def maintain_tables(parameters: dict[str, Any], **tables: RowTable) -> dict[str, int]:

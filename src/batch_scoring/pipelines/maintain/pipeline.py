@@ -1,38 +1,18 @@
-"""Nodes of the ``maintain`` pipeline and the catalog entries they read."""
+"""The node of the ``maintain`` pipeline and the catalog entries that it waits for and changes."""
 
 from kedro.pipeline import Node, Pipeline
 
-from batch_scoring.pipelines.maintain.nodes import maintain_tables
-
-TABLES = [
-    "sources",
-    "readings",
-    "quarantine",
-    "erased",
-    "imported_windows",
-    "windows",
-    "calibrations",
-    "predictions",
-    "daily_totals",
-    "train_status",
-    "incidents",
-    "gaps",
-    "device_incidents",
-    "notifications",
-    "incident_actions",
-    "silences",
-    "drift",
-]
+from batch_scoring.pipelines.maintain.nodes import maintain
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Join small files, and remove what is kept no longer."""
+    """Join small files, and remove what is kept no longer; after all other steps."""
     return Pipeline(
         [
             Node(
-                func=maintain_tables,
-                inputs={"parameters": "params:maintain", **{name: name for name in TABLES}},
-                outputs="maintain_counts",
+                func=maintain,
+                inputs=["params:maintain", "notifications", "drift", "report"],
+                outputs="tables",
                 name="maintain_tables",
             )
         ],
