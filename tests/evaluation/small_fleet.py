@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.detection.detectors import FitParameters
 from batch_scoring.evaluation.findings import Evaluation
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.evaluate.nodes import aggregate_figures, match_events
 from batch_scoring.registry.published import PublishedModel, load_published, publish
 from batch_scoring.storage.row_table import RowTable
@@ -175,9 +176,7 @@ def evaluate(
 ) -> Evaluation:
     """Run both nodes; without intervals, and with the robust z-score alone, unless settings say otherwise."""
     of_both = {
-        "labels": LABELS.empty_table() if known is None else known,
-        "fault_labels": parquet(pa.table({})),
-        "feedback": FEEDBACK.empty_table() if told is None else told,
+        "annotations": Annotations({"labels": known, "feedback": told}),
         "parameters": {"baselines": ["robust_z"], "bootstrap": 0} | settings,
         "train_parameters": {"fit": {"false_alarm_rate": 0.05}},
         "device": device,

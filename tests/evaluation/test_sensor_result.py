@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,9 +10,9 @@ from hypothesis import strategies as st
 from batch_scoring.core.errors import InputError
 from batch_scoring.evaluation.sensor_result import EvaluatedSensor
 from batch_scoring.evaluation.tracked import tracked_evaluation
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.evaluate.nodes import aggregate_figures, match_events
-from batch_scoring.tables.schemas import FEEDBACK
-from tests.evaluation.small_fleet import SmallFleet, labels, parquet
+from tests.evaluation.small_fleet import SmallFleet, labels
 
 SENSORS = ("air/flow", "p", "ü")
 KNOWN = labels(("a", "air/flow", 3, 5, "spike"), ("b", "p", 10, 12), ("c", "p", 1, 2), ("a", "gone", 3, 9))
@@ -27,9 +26,7 @@ def fleet(tmp_path):
 
 def settings(known=KNOWN, device=None, **changes):
     return {
-        "labels": known,
-        "fault_labels": parquet(pa.table({})),
-        "feedback": FEEDBACK.empty_table(),
+        "annotations": Annotations({"labels": known}),
         "parameters": {"baselines": ["robust_z"], "bootstrap": 20} | changes,
         "train_parameters": {"fit": {"false_alarm_rate": 0.05}},
         "device": device,

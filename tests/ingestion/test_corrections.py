@@ -19,6 +19,7 @@ from batch_scoring.ingestion.erasure import note_erased
 from batch_scoring.ingestion.replacement import read_replacement
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.sources import forget_sources, to_retry
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.operations.tables import append
 from batch_scoring.pipelines.aggregate.nodes import aggregate_windows
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
@@ -338,7 +339,9 @@ def erasing(store: Store, monkeypatch: pytest.MonkeyPatch) -> RowTableDataset:
     """What was deleted; ingest runs of the store know it."""
     erased = dataset_at(store.root / "erased", None)
     monkeypatch.setattr(
-        ingestion, "ingest_readings", lambda *given: ingest_readings(*given, erased=erased.load())
+        ingestion,
+        "ingest_readings",
+        lambda *given: ingest_readings(*given, annotations=Annotations({"erased": erased.load()})),
     )
     return erased
 

@@ -13,6 +13,7 @@ from batch_scoring.core.parameters import read_parameters
 from batch_scoring.incidents.devices import roll_up
 from batch_scoring.incidents.evidence import window_evidence
 from batch_scoring.incidents.joining import JoinRules, join_windows
+from batch_scoring.operations.annotations import NOTHING_WRITTEN
 from batch_scoring.plant.devices import Devices
 from batch_scoring.plant.rules import Domain, judged
 from batch_scoring.plant.settings import DomainParameters
@@ -241,7 +242,7 @@ def test_windows_of_a_machine_that_is_off_are_not_trained_on(tmp_path):
         )
     rows = table.load()
     rule = {"device": "a", "off_when": {"sensor": "power", "below": 0.1}}
-    plant = Plant.of(None, None, {"rules": [rule]})
+    plant = Plant.of(NOTHING_WRITTEN, {"rules": [rule]})
     found = find_windows("s", rows, ALL, LATER, plant=plant)
     plain = find_windows("s", rows, ALL, LATER)
     expected = [row for n, row in enumerate(read(plain).to_pylist()) if n >= 24 or n % 4]

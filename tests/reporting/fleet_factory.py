@@ -19,6 +19,7 @@ from batch_scoring.datasets.parquet import OptionalParquetDataset
 from batch_scoring.incidents.devices import RollUpRules, roll_up
 from batch_scoring.incidents.joining import JoinRules, join_windows
 from batch_scoring.incidents.silence import SilenceRules
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.report.nodes import gather_contents
 from batch_scoring.reporting.contents import Contents
 from batch_scoring.scoring.totals import scored_totals, unscored_totals
@@ -319,7 +320,7 @@ def gather(fleet: Fleet, device: object = None, sensor: object = None, **paramet
         faults.save(fleet.faults)
         return gather_contents(
             **tables,
-            fault_labels=faults.load(),
+            annotations=Annotations({"fault_labels": faults.load()}),
             parameters=parameters,
             device=device,
             sensor=sensor,

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.detection.model import FleetModel
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.score.nodes import score_windows
 from batch_scoring.registry.published import load_published, publish
 from batch_scoring.storage.row_table import Change, RowTable
@@ -87,9 +88,9 @@ class Work:
     def chunks(self, at: str = AFTER_ALL, **asked: Any) -> Any:
         """What the node yields."""
         selection = [asked.pop(name, None) for name in ("device", "sensor", "shard")]
-        tables = (self.calibrations.load(), self.feedback, self.calendar, self.devices)
-        domain = {"rules": self.rules}
-        known = (*tables, domain, self.erased.load())
+        people = {"feedback": self.feedback, "calendar": self.calendar, "devices": self.devices}
+        annotations = Annotations(people | {"erased": self.erased.load()})
+        known = (self.calibrations.load(), annotations, {"rules": self.rules})
         return score_windows(self.windows.load(), self.models(), asked, at, *selection, *known)
 
     def score(

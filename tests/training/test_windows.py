@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.tables.schemas import DEVICES, FEEDBACK, windows_schema
 from batch_scoring.training import windows as training_windows
 from batch_scoring.training.settings import TrainParameters
@@ -266,12 +267,12 @@ def test_what_is_read_has_the_schema_of_windows_of_these_features_even_held_out(
 def test_the_times_of_the_calendar_are_not_trained_on_and_a_device_in_them_is_heard(tmp_path):
     table = write_days(tmp_path, ["a", "b"], days=2, rows=6)
     calendar = entries(("a", "*", 2, 4))
-    found = find_windows("s", table, ALL, LATER, plant=Plant.of(calendar, None))
+    found = find_windows("s", table, ALL, LATER, plant=Plant.of(Annotations({"calendar": calendar})))
     plain = find_windows("s", table, ALL, LATER)
     left_out = read(plain).to_pylist()[2:4]
     assert read(found).to_pylist() == [row for row in read(plain).to_pylist() if row not in left_out]
     assert found.fingerprint(ALL) != plain.fingerprint(ALL)
-    other = Plant.of(entries(("c", "*", 2, 4)), None)
+    other = Plant.of(Annotations({"calendar": entries(("c", "*", 2, 4))}))
     assert find_windows("s", table, ALL, LATER, plant=other).fingerprint(ALL) == plain.fingerprint(ALL)
     assert read(found.heard(START_US)).num_rows == read(plain).num_rows
 
@@ -321,6 +322,7 @@ def test_an_accepted_level_is_held_out_after_its_own_training_only(tmp_path):
 
 def test_a_level_that_was_accepted_of_an_old_name_is_that_of_the_new_one(tmp_path):
     table = write_days(tmp_path, ["new", "old"], days=4, rows=6)
-    plant = Plant.of(None, pa.Table.from_pylist([{"id": "new", "replaces": "old"}], DEVICES))
+    devices = pa.Table.from_pylist([{"id": "new", "replaces": "old"}], DEVICES)
+    plant = Plant.of(Annotations({"devices": devices}))
     found = find_windows("s", table, ALL, LATER, accepted(("old", 2)), plant)
     assert days_of(found, "new") == [2, 3]

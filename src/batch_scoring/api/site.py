@@ -21,12 +21,12 @@ from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.ingestion.inspection.advice import in_python
 from batch_scoring.ingestion.source_files import list_source_files
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.registry.published import list_published, load_published, publish
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow
+from batch_scoring.tables.arrow_arrays import are, to_arrow
 from batch_scoring.tables.groups import Groups
-from batch_scoring.tables.schemas import CALENDAR, DEVICES, FEEDBACK
 from batch_scoring.training.result import Training
 
 # The readings of a call are complete: every window of theirs is closed, and none is in the future.
@@ -41,7 +41,7 @@ _TIMES = {
     "incidents": "start",
     "gaps": "start",
 }
-_TABLES = ("sources", "quarantine", "erased", "train_status", "device_incidents", *_TIMES)
+_TABLES = ("sources", "quarantine", "train_status", "device_incidents", *_TIMES)
 
 
 class _Models(AbstractDataset[dict[str, Training], dict[str, Callable[[], Any]]]):
@@ -101,9 +101,7 @@ class Site:
             "raw_readings": RawReadings(str(source)),
             "fleet_models": _Models(models),
             "previous_models": MemoryDataset({}),
-            "feedback": MemoryDataset(empty_table(FEEDBACK)),
-            "calendar": MemoryDataset(empty_table(CALENDAR)),
-            "devices": MemoryDataset(empty_table(DEVICES)),
+            "annotations": MemoryDataset(Annotations(), copy_mode="assign"),
         }
         self._settings = settings
         try:

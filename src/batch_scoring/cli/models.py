@@ -105,16 +105,17 @@ def compare_models(
 
     context = open_context(data, env)
     catalog, parameters = context.catalog, context.params
+    annotations = catalog.load("annotations")
     store = catalog["fleet_models"].store
     versions = comparing.choose_versions(store, sensor, challenger, champion)
     found, verdict = comparing.compare_versions(
         store,
         catalog.load("windows"),
-        catalog.load("feedback"),
+        annotations.feedback,
         parameters,
         versions,
         scheduled_time(parameters.get("at")),
-        Plant.of(catalog.load("calendar"), catalog.load("devices"), parameters.get("domain")),
+        Plant.of(annotations, parameters.get("domain")),
     )
     rows = comparing.comparison_rows(found, versions)
     both = {name: getattr(found, name) for name in ("lost_models", "flag_agreement", "rank_stability")}

@@ -1,4 +1,4 @@
-"""Optional user-supplied files, or folders of them: labels, feedback, calendar and devices."""
+"""What people write: labels, feedback, calendar and devices in files, and all of it as one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.entries import Entries
 from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.evaluation.annotation_files import LABEL_FORMATS
 from batch_scoring.evaluation.annotations import read_calendar, read_devices, read_feedback, read_labels
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.operations.tables import read
 from batch_scoring.operations.verdicts import feedback_of
 from batch_scoring.storage import Folder, open_file, open_folder
@@ -159,3 +161,15 @@ class DevicesFile(WrittenFile):
     _schema, _read = DEVICES, staticmethod(read_devices)
     # Its rows are checked against each other.
     _may_be_folder = False
+
+
+class AnnotationsDataset(Entries):
+    """What people have written: ``load`` gives an :class:`.Annotations` of its entries."""
+
+    def load(self) -> Annotations:
+        """Return what people have written; nothing is read yet."""
+        return Annotations(super().load())
+
+    def _exists(self) -> bool:
+        """Nothing is missing where nobody has written anything."""
+        return True

@@ -20,6 +20,7 @@ from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.fit import FIT_VERSION
 from batch_scoring.detection.warm_up import WEEK
 from batch_scoring.incidents.calendar import Calendar
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.plant.devices import Devices
 from batch_scoring.plant.off import take_off, with_off, without_steps
 from batch_scoring.plant.rules import NO_RULES, Domain
@@ -63,13 +64,10 @@ class Plant:
     domain: Domain = NO_RULES
 
     @classmethod
-    def of(
-        cls, calendar: pa.Table | None, devices: pa.Table | None, domain: Mapping[str, Any] | None = None
-    ) -> Plant:
-        """Read tables of the schemas CALENDAR and DEVICES, and ``params:domain``."""
-        known = Devices(devices)
+    def of(cls, annotations: Annotations, domain: Mapping[str, Any] | None = None) -> Plant:
+        """Read what people have written, and ``params:domain``."""
         rules = read_parameters(DomainParameters, domain, "domain").read_rules
-        return cls(known, Calendar(calendar, known), Domain(rules, known))
+        return cls(annotations.devices, annotations.calendar, Domain(rules, annotations.devices))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from kedro.runner import SequentialRunner
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.byte_files import PngFolder
 from batch_scoring.evaluation.summary import write_headline
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.evaluate.pipeline import TABLES, create_pipeline
-from batch_scoring.tables.schemas import FEEDBACK
 from tests.evaluation.small_fleet import (
     SmallFleet,
     evaluate,
@@ -258,9 +258,7 @@ def test_a_setting_that_makes_no_sense_is_refused(tmp_path, settings, says):
 
 def run(fleet, known, **settings):
     inputs = fleet.inputs() | {
-        "labels": known,
-        "feedback": FEEDBACK.empty_table(),
-        "fault_labels": parquet(known),
+        "annotations": Annotations({"labels": known, "fault_labels": parquet(known)}),
     }
     inputs |= {"params:evaluate": settings, "params:train": {}}
     inputs |= {"params:device": None, "params:sensor": None, "params:judged": None}

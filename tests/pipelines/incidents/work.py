@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_scoring.alerts.ledger import Ledger
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.incidents.nodes import find_incidents, notify, rank_devices
 from tests.predictions import WINDOWS_A_DAY, draw_predictions, put_predictions, window_number
 from tests.tables_on_disk import TableOnDisk
@@ -46,7 +47,9 @@ class Work:
         """Run the node; whether it committed anything."""
         self.settings = settings
         return self.incidents.save(
-            find_incidents(self.predictions.load(), settings, device, sensor, calendar)
+            find_incidents(
+                self.predictions.load(), settings, device, sensor, Annotations({"calendar": calendar})
+            )
         )
 
     def rank(self, **settings: Any) -> bool:

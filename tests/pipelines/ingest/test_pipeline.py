@@ -8,8 +8,8 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from batch_scoring.datasets.raw_readings import RawReadings
-from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.ingestion.summary import no_counts
+from batch_scoring.operations.annotations import NOTHING_WRITTEN
 from batch_scoring.pipelines.ingest import create_pipeline
 from tests.pipelines.ingest.ingestion import AT, Store, row, write_csv
 
@@ -20,7 +20,7 @@ def test_kedro_saves_readings_quarantine_sources_and_counts(tmp_path: Path):
     catalog = DataCatalog(
         {
             "raw_readings": RawReadings(str(source)),
-            "erased": RowTableDataset(str(store.root / "erased")),
+            "annotations": MemoryDataset(NOTHING_WRITTEN),
             "readings": store.readings_set,
             "quarantine": store.quarantine_set,
             "sources": store.sources_set,

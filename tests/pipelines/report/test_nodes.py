@@ -8,14 +8,14 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.datasets.parquet import OptionalParquetDataset
+from batch_scoring.operations.annotations import NOTHING_WRITTEN
 from batch_scoring.pipelines.incidents import create_pipeline as incidents_pipeline
 from batch_scoring.pipelines.report.pipeline import create_pipeline
 from batch_scoring.reporting.contents import count_windows
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
 from batch_scoring.storage import series_copies
 from batch_scoring.storage.series_copies import SeriesCopies
-from batch_scoring.tables.schemas import CALENDAR, DEVICES, READINGS, SOURCES
+from batch_scoring.tables.schemas import READINGS, SOURCES
 from tests.reporting.fleet_factory import (
     START,
     Fleet,
@@ -31,22 +31,20 @@ from tests.reporting.fleet_factory import (
 DAY = timedelta(days=1)
 
 
-def run_report(fleet: Fleet, tmp_path, **parameters) -> dict:
+def run_report(fleet: Fleet, **parameters) -> dict:
     with tables_of(fleet) as tables:
         inputs = tables | {"params:report": parameters, "params:device": None, "params:sensor": None}
         datasets = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
-        datasets |= {"fault_labels": OptionalParquetDataset(str(tmp_path / "no.parquet"))}
         datasets |= {
             "report": MemoryDataset(copy_mode="assign"),
-            "calendar": MemoryDataset(CALENDAR.empty_table()),
-            "devices": MemoryDataset(DEVICES.empty_table()),
+            "annotations": MemoryDataset(NOTHING_WRITTEN),
         }
         outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))
     return outputs["report"].load()
 
 
-def test_the_pipeline_writes_page_table_and_summary(tmp_path):
-    outputs = run_report(make_fleet(3, 1), tmp_path)
+def test_the_pipeline_writes_page_table_and_summary():
+    outputs = run_report(make_fleet(3, 1))
 
     assert set(outputs) == {"report_page", "run_summary", "run_summary_text", "status_table"}
     assert outputs["report_page"].startswith("<!doctype html>")
@@ -55,16 +53,16 @@ def test_the_pipeline_writes_page_table_and_summary(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_same_tables_give_the_same_bytes(tmp_path):
-    first, second = (run_report(make_fleet(3, 1), tmp_path) for _ in range(2))
+def test_the_same_tables_give_the_same_bytes():
+    first, second = (run_report(make_fleet(3, 1)) for _ in range(2))
 
     assert first["report_page"] == second["report_page"]
     assert first["run_summary_text"] == second["run_summary_text"]
 
 
 @pytest.mark.slow
-def test_a_page_made_of_copies_is_the_same(tmp_path, monkeypatch):
-    expected = run_report(make_fleet(4, 2), tmp_path)
+def test_a_page_made_of_copies_is_the_same(monkeypatch):
+    expected = run_report(make_fleet(4, 2))
     monkeypatch.setattr(series_copies, "MIN_ROWS", 1)
     real, read = SeriesCopies._read, {}
 
@@ -73,7 +71,7 @@ def test_a_page_made_of_copies_is_the_same(tmp_path, monkeypatch):
         return read[file.name]
 
     monkeypatch.setattr(SeriesCopies, "_read", noted)
-    found = run_report(make_fleet(4, 2), tmp_path)
+    found = run_report(make_fleet(4, 2))
 
     assert read
     assert all(read.values())
@@ -81,8 +79,8 @@ def test_a_page_made_of_copies_is_the_same(tmp_path, monkeypatch):
     assert found["run_summary_text"] == expected["run_summary_text"]
 
 
-def test_a_project_with_nothing_in_it_gets_a_report_too(tmp_path):
-    outputs = run_report(Fleet(), tmp_path)
+def test_a_project_with_nothing_in_it_gets_a_report_too():
+    outputs = run_report(Fleet())
 
     assert outputs["run_summary"]["start"] is None
     assert json.dumps(outputs["run_summary"])

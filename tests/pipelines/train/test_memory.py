@@ -15,12 +15,12 @@ from tests.tables_on_disk import TableOnDisk
 CHILD = """
 import sys
 from pathlib import Path
-from batch_scoring.tables.schemas import FEEDBACK
+from batch_scoring.operations.annotations import NOTHING_WRITTEN
 from batch_scoring.pipelines.train.nodes import train_models
 from tests.tables_on_disk import TableOnDisk
 folder = Path(sys.argv[1])
 windows, quarantine = TableOnDisk(folder / "windows", "window_start"), TableOnDisk(folder / "quarantine")
-chunks = train_models(windows.load(), {}, quarantine.load(), FEEDBACK.empty_table(),
+chunks = train_models(windows.load(), {}, quarantine.load(), NOTHING_WRITTEN,
     {"share": 1.0, "fit": {"threshold": "native", "detector": "one_class_svm", "min_windows": 2}},
     "2026-03-01T00:00Z", None, None)
 for status, training in chunks:

@@ -10,6 +10,7 @@ import pytest
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.model_file import FleetFile
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.train.nodes import train_models
 from batch_scoring.pipelines.train.pipeline import create_pipeline
 from batch_scoring.tables.schemas import FEEDBACK, QUARANTINE
@@ -69,7 +70,7 @@ class Workspace:
             self.windows.load(),
             {name: (lambda version=version: version) for name, version in self.models.items()},
             self.quarantine.load(),
-            self.feedback,
+            Annotations({"feedback": self.feedback}),
             {"fit": fast} | settings,
             at,
             device,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection, file_name, id_of_file, require_known
@@ -28,6 +27,7 @@ from batch_scoring.evaluation.settings import EvaluateParameters, target_rate
 from batch_scoring.evaluation.summary import write_headline, write_summary
 from batch_scoring.evaluation.tracked import tracked_evaluation
 from batch_scoring.evaluation.truth import truth_of
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.storage.row_table import RowTable
@@ -42,9 +42,7 @@ def match_events(
     windows: RowTable,
     predictions: RowTable,
     fleet_models: Models,
-    labels: pa.Table,
-    fault_labels: pq.ParquetFile,
-    feedback: pa.Table,
+    annotations: Annotations,
     parameters: dict[str, Any],
     train_parameters: dict[str, Any],
     device: Any,
@@ -59,12 +57,8 @@ def match_events(
         Schemas ``windows_schema(features)`` and PREDICTIONS.
     fleet_models : mapping of str to callable
         The champions: windows that they were trained on do not count.
-    labels : pyarrow.Table
-        Schema ``LABELS``.
-    fault_labels : pyarrow.parquet.ParquetFile
-        Faults that the simulator injected; without rows and columns where nothing was simulated.
-    feedback : pyarrow.Table
-        Schema ``FEEDBACK``.
+    annotations : Annotations
+        Labels, faults that the simulator injected, and feedback.
     parameters : dict
         See :class:`EvaluateParameters`.
     train_parameters : dict
@@ -88,16 +82,14 @@ def match_events(
     setup = _Setup.read(parameters, train_parameters)
     selection = Selection.read(device, sensor)
     evaluated = selection if judged is None else Selection.read(device, None)
-    known = known_events(labels, fault_labels.read(), feedback, evaluated)
+    known = _known(annotations, evaluated)
     for one in _match(windows, predictions, fleet_models, known, setup, selection):
         yield {f"{file_name(one.outcomes.sensor)}.judged": one.to_bytes()}
 
 
 def aggregate_figures(
     judged_sensors: Mapping[str, bytes],
-    labels: pa.Table,
-    fault_labels: pq.ParquetFile,
-    feedback: pa.Table,
+    annotations: Annotations,
     parameters: dict[str, Any],
     train_parameters: dict[str, Any],
     device: Any,
@@ -109,7 +101,7 @@ def aggregate_figures(
     ----------
     judged_sensors : mapping of str to bytes
         Of this run, or of all jobs of a run of jobs.
-    labels, fault_labels, feedback, parameters, train_parameters, device, sensor
+    annotations, parameters, train_parameters, device, sensor
         See :func:`match_events`.
 
     Raises
@@ -119,7 +111,7 @@ def aggregate_figures(
     """
     setup = _Setup.read(parameters, train_parameters)
     selection = Selection.read(device, sensor)
-    known = known_events(labels, fault_labels.read(), feedback, selection)
+    known = _known(annotations, selection)
     tally = Tally([MODELS, *setup.evaluate.baselines], known.devices["device"].to_pylist())
     basis = Basis()
     # A sensor's windows are freed once it has been added.
@@ -130,6 +122,10 @@ def aggregate_figures(
     require_known("device", selection.devices, tally.devices)
     basis.check(known, tally.devices)
     return build_evaluation(tally, basis, setup.evaluate)
+
+
+def _known(annotations: Annotations, selection: Selection) -> KnownEvents:
+    return known_events(annotations.labels, annotations.faults, annotations.feedback, selection)
 
 
 def _read_evaluated(data: bytes, known: KnownEvents, setup: _Setup) -> EvaluatedSensor:

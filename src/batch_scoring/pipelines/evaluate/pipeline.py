@@ -12,7 +12,7 @@ from batch_scoring.pipelines.evaluate.nodes import (
 )
 
 TABLES = ["evaluation_metrics", "evaluation_figures", "evaluation_events", "evaluation_summary"]
-KNOWN = ["labels", "fault_labels", "feedback", "params:evaluate", "params:train"]
+KNOWN = ["annotations", "params:evaluate", "params:train"]
 SELECTED = ["params:device", "params:sensor"]
 
 

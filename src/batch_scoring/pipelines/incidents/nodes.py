@@ -7,23 +7,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
-
 from batch_scoring.alerts.lookup import with_people
 from batch_scoring.alerts.notify_run import NotifyRun, Policy
 from batch_scoring.alerts.settings import AlertParameters
 from batch_scoring.alerts.sinks.base import OpenSinks
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.parameters import read_parameters, scheduled_time
-from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.gaps import update_gaps
 from batch_scoring.incidents.ranking import update_ranking
 from batch_scoring.incidents.settings import IncidentParameters
 from batch_scoring.incidents.update import update_incidents
-from batch_scoring.operations.tables import read
-from batch_scoring.plant.devices import Devices
+from batch_scoring.operations.annotations import NOTHING_WRITTEN, Annotations
 from batch_scoring.storage.row_table import RowTable, Update
-from batch_scoring.tables.schemas import INCIDENT_ACTIONS, SILENCES
 
 
 def find_gaps(windows: RowTable, parameters: dict[str, Any]) -> Update:
@@ -45,8 +40,7 @@ def find_incidents(
     parameters: dict[str, Any],
     device: Any,
     sensor: Any,
-    calendar: pa.Table | None = None,
-    devices: pa.Table | None = None,
+    annotations: Annotations = NOTHING_WRITTEN,
 ) -> Update:
     """Return the update of the incidents with what was scored since they were found last.
 
@@ -58,10 +52,8 @@ def find_incidents(
         See :class:`~batch_scoring.incidents.settings.IncidentParameters`.
     device, sensor
         The selection of the run, only checked: what was scored of other devices is joined, too.
-    calendar : pyarrow.Table, optional
-        Schema CALENDAR: when nothing is judged.
-    devices : pyarrow.Table, optional
-        Schema DEVICES: which ids are one machine.
+    annotations : Annotations, optional
+        When nothing is judged.
 
     Raises
     ------
@@ -75,17 +67,15 @@ def find_incidents(
             require_known(
                 kind, wanted, predictions.distinct(kind, predictions.files(sensors=selection.sensors))
             )
-    return partial(
-        update_incidents, predictions, settings.rules, calendar=Calendar(calendar, Devices(devices))
-    )
+    calendar = annotations.calendar
+    return partial(update_incidents, predictions, settings.rules, calendar=calendar)
 
 
 def rank_devices(
     incidents: RowTable,
     gaps: RowTable,
     parameters: dict[str, Any],
-    calendar: pa.Table | None = None,
-    devices: pa.Table | None = None,
+    annotations: Annotations = NOTHING_WRITTEN,
     predictions: RowTable | None = None,
 ) -> Update:
     """Return the update of the ranked incidents of devices, silence among them.
@@ -96,10 +86,8 @@ def rank_devices(
         Schemas INCIDENTS and GAPS.
     parameters : dict
         See :class:`~batch_scoring.incidents.settings.IncidentParameters`.
-    calendar : pyarrow.Table, optional
-        Schema CALENDAR: when nothing is judged.
-    devices : pyarrow.Table, optional
-        Schema DEVICES: which ids are one machine, and which were retired.
+    annotations : Annotations, optional
+        When nothing is judged, which ids are one machine, and which were retired.
     predictions : RowTable, optional
         Schema PREDICTIONS: they show which incidents are steps to another level.
 
@@ -110,8 +98,7 @@ def rank_devices(
         :func:`~batch_scoring.incidents.devices.roll_up`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
-    known = Devices(devices)
-    rules = replace(settings.roll_up_rules, calendar=Calendar(calendar, known), devices=known)
+    rules = replace(settings.roll_up_rules, calendar=annotations.calendar, devices=annotations.devices)
     return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions)
 
 
@@ -120,9 +107,7 @@ def notify(
     open_sinks: OpenSinks,
     parameters: dict[str, Any],
     at: Any,
-    incident_actions: RowTable | None = None,
-    silences: RowTable | None = None,
-    devices: pa.Table | None = None,
+    annotations: Annotations = NOTHING_WRITTEN,
 ) -> Iterator[Update]:
     """Notify the sinks of changed incidents; yield the ledger before sending, and after each delivery.
 
@@ -136,10 +121,8 @@ def notify(
         See :class:`~batch_scoring.alerts.settings.AlertParameters`.
     at
         The scheduled time of the run, UTC; None for now.
-    incident_actions, silences : RowTable, optional
-        Schemas INCIDENT_ACTIONS and SILENCES: what people have acknowledged, settled and silenced.
-    devices : pyarrow.Table, optional
-        Schema DEVICES: the groups and other ids that silences name.
+    annotations : Annotations, optional
+        What people have acknowledged, settled and silenced, and the groups and ids that silences name.
 
     Yields
     ------
@@ -152,9 +135,9 @@ def notify(
     people = partial(
         with_people,
         at=time,
-        actions=None if incident_actions is None else read(incident_actions, INCIDENT_ACTIONS),
-        silences=None if silences is None else read(silences, SILENCES),
-        devices=Devices(devices),
+        actions=annotations.actions,
+        silences=annotations.silences,
+        devices=annotations.devices,
     )
     policy = Policy(
         time - settings.max_age, settings.wanted, settings.pace, settings.max_messages, settings.form

@@ -30,6 +30,7 @@ from batch_scoring.ingestion.sources import (
     source_row,
 )
 from batch_scoring.ingestion.summary import counts_of, log_summary, no_counts, shortfalls_of
+from batch_scoring.operations.annotations import NOTHING_WRITTEN, Annotations
 from batch_scoring.storage.row_table import Change, Look, RowTable, Update, no_change
 from batch_scoring.tables.schemas import READINGS
 
@@ -45,7 +46,7 @@ def ingest_readings(
     device: Any,
     sensor: Any,
     at: Any,
-    erased: RowTable | None = None,
+    annotations: Annotations = NOTHING_WRITTEN,
 ) -> Iterator[Chunk]:
     """Read the new and changed source files into the readings.
 
@@ -63,8 +64,8 @@ def ingest_readings(
     at
         ``params:at``, the scheduled time. A reading is in the future when it is later than this
         and than now by more than ``max_future``.
-    erased : RowTable, optional
-        Schema ERASED: readings that people have deleted or replaced, and that no file brings back.
+    annotations : Annotations, optional
+        Readings that people have deleted or replaced: no file brings them back.
 
     Yields
     ------
@@ -104,7 +105,7 @@ def ingest_readings(
         log_summary(counts, len(raw_readings))
         yield no_change, no_change, touched, counts
         return
-    gone = read_erased(erased)
+    gone = read_erased(annotations.erased)
     files = {number: (one.file, one.where) for number, one in enumerate(sources.pending)}
     changed_ns = [one.file.changed_ns for one in sources.pending]
     with ExitStack() as stack:

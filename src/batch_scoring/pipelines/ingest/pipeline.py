@@ -17,7 +17,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:device",
                     "params:sensor",
                     "params:at",
-                    "erased",
+                    "annotations",
                 ],
                 outputs=["readings", "quarantine", "sources", "ingest_counts"],
                 name="ingest_readings",

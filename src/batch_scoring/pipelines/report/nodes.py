@@ -6,15 +6,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.core.parameters import read_parameters
-from batch_scoring.incidents.calendar import Calendar
-from batch_scoring.plant.devices import Devices
+from batch_scoring.operations.annotations import NOTHING_WRITTEN, Annotations
 from batch_scoring.reporting.contents import Contents, count_windows, page_series
 from batch_scoring.reporting.details import details_start, read_details
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
@@ -58,15 +55,13 @@ def gather_contents(
     train_status: RowTable,
     quarantine: RowTable,
     sources: RowTable,
-    fault_labels: pq.ParquetFile,
     incidents: RowTable,
     device_incidents: RowTable,
     calibrations: RowTable,
     parameters: Mapping[str, Any],
     device: Any,
     sensor: Any,
-    calendar: pa.Table | None = None,
-    devices: pa.Table | None = None,
+    annotations: Annotations = NOTHING_WRITTEN,
 ) -> Contents:
     """Gather the contents of the report.
 
@@ -77,8 +72,6 @@ def gather_contents(
     ----------
     readings, windows, predictions, daily_totals, train_status, quarantine, sources : RowTable
         Schemas READINGS, that of the windows, PREDICTIONS, DAILY, STATUS, QUARANTINE and SOURCES.
-    fault_labels : pyarrow.parquet.ParquetFile
-        device, sensor, kind, start, end of known faults; without rows where none are known.
     calibrations : RowTable
         Schema CALIBRATIONS.
     incidents, device_incidents : RowTable
@@ -87,10 +80,8 @@ def gather_contents(
         ``params:report``, see :class:`ReportParameters`.
     device, sensor : str, list of str or None
         The devices and sensors to report; None is all.
-    calendar : pyarrow.Table, optional
-        Schema CALENDAR: when nothing is judged.
-    devices : pyarrow.Table, optional
-        Schema DEVICES: which ids are one machine.
+    annotations : Annotations, optional
+        Known faults, when nothing is judged, and which ids are one machine.
 
     Raises
     ------
@@ -108,12 +99,11 @@ def gather_contents(
             require_known(kind, asked, {*daily_totals.distinct(kind), *train_status.distinct(kind)})
     drawn = page_series(view, settings.max_devices)
     of_page = pc.unique(drawn["device"])
-    known = Devices(devices)
     found = list_incidents(
-        device_incidents, incidents, view, of_page, selection, settings.max_incidents, known
+        device_incidents, incidents, view, of_page, selection, settings.max_incidents, annotations.devices
     )
     start = details_start(predictions.files(), view, drawn.num_rows, settings.max_rows)
-    labels = faults_only(fault_labels.read()) if fault_labels.metadata.num_rows else empty_table(FAULTS)
+    labels = faults_only(annotations.faults) if annotations.faults.num_rows else empty_table(FAULTS)
     details = read_details(predictions, view, drawn, found.sensors, labels, start, settings)
     contents = Contents(
         view=view,
@@ -126,7 +116,7 @@ def gather_contents(
         found_faults=match_faults(labels, view, start, details.anomalies, found.silences),
         incidents=found,
         details=details,
-        calendar=Calendar(calendar, known),
+        calendar=annotations.calendar,
     )
     logger.info("%d series of %d devices have predictions", view.series.num_rows, view.devices.num_rows)
     return contents

@@ -12,12 +12,10 @@ READ = [
     "train_status",
     "quarantine",
     "sources",
-    "fault_labels",
     "incidents",
     "device_incidents",
     "calibrations",
-    "calendar",
-    "devices",
+    "annotations",
 ]
 
 

@@ -24,6 +24,7 @@ from batch_scoring.detection.fit_workers import FitWorkers
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
 from batch_scoring.ingestion.quarantine import count_refused_devices
+from batch_scoring.operations.annotations import Annotations
 from batch_scoring.storage.row_table import RowTable, Update, no_change
 from batch_scoring.tables.schemas import STATUS
 from batch_scoring.training.history import History
@@ -40,14 +41,12 @@ def train_models(
     windows: RowTable,
     previous_models: Mapping[str, Callable[[], Any]],
     quarantine: RowTable,
-    feedback: pa.Table,
+    annotations: Annotations,
     parameters: dict[str, Any],
     at: Any,
     device: Any,
     sensor: Any,
     timezone: str = "UTC",
-    calendar: pa.Table | None = None,
-    devices: pa.Table | None = None,
     domain: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[Update, dict[str, Training]]]:
     """Yield the status of the devices of each sensor, and their trained models.
@@ -60,8 +59,9 @@ def train_models(
         The version in force of each sensor: ``models``, ``version``, ``fingerprint``.
     quarantine : RowTable
         Schema QUARANTINE: a device all of whose readings were refused is named.
-    feedback : pyarrow.Table
-        Schema FEEDBACK: windows that overlap a true event are not trained on.
+    annotations : Annotations
+        Windows that overlap a true event, or times of the calendar, are not trained on; a machine is trained
+        under the id in use, on the windows of all its ids.
     parameters : dict
         See :class:`TrainParameters`.
     at
@@ -70,10 +70,6 @@ def train_models(
         The selection of the run. Other devices of a sensor keep their models.
     timezone : str
         IANA time zone of the readings, whose hours count where ``train.timezone`` names no other.
-    calendar : pyarrow.Table, optional
-        Schema CALENDAR: windows in its times are not trained on.
-    devices : pyarrow.Table, optional
-        Schema DEVICES: a machine is trained under the id in use, on the windows of all its ids.
     domain : dict, optional
         See :class:`~batch_scoring.plant.settings.DomainParameters`: windows of machines that are off are not
         trained on.
@@ -98,7 +94,7 @@ def train_models(
         raise InputError("there are no windows yet; run `kedro run --pipelines=aggregate` first")
     require_known("sensor", selection.sensors, sensors)
     now = scheduled_time(at)
-    plant = Plant.of(calendar, devices, domain)
+    plant = Plant.of(annotations, domain)
     selection = replace(selection, devices=plant.devices.all_newest(selection.devices))
     refused = count_refused_devices(quarantine)
     found: set[str] = set()
@@ -106,7 +102,7 @@ def train_models(
     with FitWorkers() as workers:
         for name in filter(selection.has_sensor, sensors):
             previous = previous_models[name]() if name in previous_models else None
-            mine = find_windows(name, windows, settings, now, feedback, plant)
+            mine = find_windows(name, windows, settings, now, annotations.feedback, plant)
             with scratch_folder() as scratch:
                 settled = settings.for_windows(mine.window_us) if mine else settings
                 work = _Work(settled, selection, workers, scratch)
