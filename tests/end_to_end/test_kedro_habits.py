@@ -40,7 +40,7 @@ def steps_of(workspace: Workspace, *options: str, expect: int = 0) -> list[str]:
         (["--pipelines=score,monitor"], ["score", "monitor"]),
         (["--from-nodes=rank_devices", "--to-nodes=notify"], ["incidents"]),
         (["--from-nodes=aggregate_windows", "--to-nodes=score_windows"], ["aggregate", "train", "score"]),
-        (["--from-inputs=notification_sinks"], ["incidents", "maintain"]),
+        (["--from-inputs=params:alerts"], ["incidents", "maintain"]),
         (["--from-inputs=daily_totals", "--to-outputs=drift"], ["monitor"]),
         (["--to-outputs=windows"], ["simulate", "ingest", "aggregate"]),
         (["--runner=kedro.runner.ThreadRunner", "--runner-params=max_workers=2", "--tags=score"], ["score"]),

@@ -24,7 +24,7 @@ from batch_scoring.ingestion.source_files import list_source_files
 from batch_scoring.operations.annotations import Annotations
 from batch_scoring.registry.published import list_published, load_published, publish
 from batch_scoring.storage import open_folder
-from batch_scoring.storage.row_table import RowTable
+from batch_scoring.storage.row_table import Look, RowTable
 from batch_scoring.tables.arrow_arrays import are, to_arrow
 from batch_scoring.tables.groups import Groups
 from batch_scoring.training.result import Training
@@ -44,7 +44,7 @@ _TIMES = {
 _TABLES = ("sources", "quarantine", "train_status", "device_incidents", *_TIMES)
 
 
-class _Models(AbstractDataset[dict[str, Training], dict[str, Callable[[], Any]]]):
+class _Models(AbstractDataset[dict[str, Training] | Look[dict[str, Any]], dict[str, Callable[[], Any]]]):
     """Models published in a folder, without a registry; a version each."""
 
     def __init__(self, folder: Path) -> None:
@@ -55,7 +55,10 @@ class _Models(AbstractDataset[dict[str, Training], dict[str, Callable[[], Any]]]
             name: partial(load_published, self._folder, name, "") for name in list_published(self._folder)
         }
 
-    def save(self, data: dict[str, Training]) -> None:
+    def save(self, data: dict[str, Training] | Look[dict[str, Any]]) -> None:
+        if isinstance(data, Look):
+            data({})
+            return
         for training in data.values():
             publish(self._folder, training.models, "1", "", training.fingerprint)
 
@@ -100,7 +103,6 @@ class Site:
             "score_counts": MemoryDataset(),
             "raw_readings": RawReadings(str(source)),
             "fleet_models": _Models(models),
-            "previous_models": MemoryDataset({}),
             "annotations": MemoryDataset(Annotations(), copy_mode="assign"),
         }
         self._settings = settings

@@ -20,6 +20,7 @@ from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
 from batch_scoring.registry.published import Champion, list_published
 from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
 from batch_scoring.storage import join, open_folder
+from batch_scoring.storage.row_table import Look
 from batch_scoring.training.result import PROMOTED, Training
 
 if TYPE_CHECKING:
@@ -37,14 +38,15 @@ _LATE_US = 7 * DAY_US
 
 
 class TrackedFleetModels(
-    OwnDataset[dict[str, Training], dict[str, Callable[[], "TrackedVersion | PreviousVersion"]]]
+    OwnDataset[dict[str, Training] | Look[Any], dict[str, Callable[[], "TrackedVersion | PreviousVersion"]]]
 ):
     """The fleet models in MLflow: one registered model a sensor, one version a training.
 
     ``load`` gives ``{sensor: function that loads the champion}``, or its newest version where
     there is no champion. ``save`` takes ``{sensor: Training}`` and may be called many times; the
     first call of them that makes a version opens one MLflow run, and ``confirm``, which Kedro
-    calls after the node that ``confirms`` this dataset, ends it. A training whose fingerprint a
+    calls after the node that ``confirms`` this dataset, ends it. A :class:`.Look` sees what this
+    class loads. A training whose fingerprint a
     version has already makes no second one: a ``train`` that was killed and is repeated ends in
     the same versions and the same published tables.
 
@@ -116,8 +118,11 @@ class TrackedFleetModels(
         store = self.store
         return {one: partial(tracking.load_in_force, store, one) for one in tracking.list_sensors(store)}
 
-    def save(self, data: dict[str, Training]) -> None:
+    def save(self, data: dict[str, Training] | Look[Any]) -> None:
         """Register each training as a version, promoted if the dataset has ``promote``."""
+        if isinstance(data, Look):
+            data(TrackedFleetModels.load(self))
+            data = {}
         if self._staged is not None:
             for training in data.values():
                 self._staged.save(training)

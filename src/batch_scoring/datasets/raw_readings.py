@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.entries import Config, open_entries
 from batch_scoring.datasets.own import FolderDataset, OwnDataset
 from batch_scoring.ingestion.file_formats import FORMATS
 from batch_scoring.ingestion.source_files import SourceFile, list_source_files
@@ -17,25 +19,32 @@ from batch_scoring.storage import Folder, is_remote, open_folder, read_place
 from batch_scoring.storage.parquet import save_parquet
 from batch_scoring.tables.streams import Stream
 
+Files = Mapping[str, pa.Table | Stream]
 
-class RawReadings(OwnDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
+
+class RawReadings(OwnDataset[Files | Callable[[Mapping[str, str]], Iterable[Files]], list[SourceFile]]):
     """One file, a folder with all below it, or a glob of files of readings.
 
     ``load`` lists the files by name and reads none of them; hidden files and files of other kinds are
     left out. ``save`` takes ``{name: table or Stream}`` and writes each to ``<path>/<name>.parquet``,
-    or as CSV where the name ends in ``.csv``; a file appears whole or not at all.
+    or as CSV where the name ends in ``.csv``; a file appears whole or not at all. It also takes a function of
+    the simulated days that are there, which yields such mappings.
 
     Parameters
     ----------
     path : str
         A file, folder or glob (``**`` reaches into folders): local, or a URL.
+    entries : mapping of str to mapping, optional
+        Entries of the catalog that belong to simulated files: ``previous_simulation``, and ``fault_labels``,
+        which is saved with them.
     **more
         Of :class:`.OwnDataset`.
     """
 
-    def __init__(self, path: str, **more: Any) -> None:
+    def __init__(self, path: str, entries: Config | None = None, **more: Any) -> None:
         super().__init__(**more)
         self._path = read_place(path)
+        self._entries = open_entries(entries or {})
 
     def load(self) -> list[SourceFile]:
         """List the source files; raises InputError when there are no files."""
@@ -51,11 +60,17 @@ class RawReadings(OwnDataset[dict[str, pa.Table | Stream], list[SourceFile]]):
             )
         return files
 
-    def save(self, data: dict[str, pa.Table | Stream]) -> None:
-        """Write each table to the file of its name."""
+    def save(self, data: Files | Callable[[Mapping[str, str]], Iterable[Files]]) -> None:
+        """Write each table to the file of its name, or to the entry."""
+        if callable(data):
+            for files in data(self._entries["previous_simulation"].load()):
+                self.save(files)
+            return
         folder = open_folder(self._path, self._credentials)
         for name, rows in sorted(data.items()):
-            if name.endswith(".csv"):
+            if name in self._entries:
+                self._entries[name].save(rows)
+            elif name.endswith(".csv"):
                 _write_csv(folder, name, rows)
             else:
                 save_parquet(folder, f"{name}.parquet", rows)

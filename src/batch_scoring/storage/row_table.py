@@ -17,7 +17,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import date, timedelta
 from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pyarrow as pa
 
@@ -35,6 +35,8 @@ from batch_scoring.storage.table_rows import TableRows
 
 if TYPE_CHECKING:
     import deltalake
+
+Seen = TypeVar("Seen")
 
 # Seconds before a commit that was not answered is sent again.
 _WAITS = (0.5, 2.0)
@@ -91,23 +93,23 @@ def no_change(table: RowTable) -> None:
     """Leave a table as it is: the update of a step without news."""
 
 
-class Look:
-    """An update that leaves a table as it is, and shows it to the step that yields it.
+class Look(Generic[Seen]):
+    """An update that leaves a table, or models, as they are, and shows them to the step that yields it.
 
-    No node of Kedro may read what it writes. A step that needs a table of its own yields a look at it first:
-    what a step yields is saved before it goes on.
+    No node of Kedro may read what it writes. A step that needs what is there yields a look at it first: what
+    a step yields is saved before it goes on.
 
     Attributes
     ----------
-    table : RowTable
+    seen : RowTable or other
         Once the look has been saved.
     """
 
-    table: RowTable
+    seen: Seen
 
-    def __call__(self, table: RowTable) -> None:
-        """Keep the table."""
-        self.table = table
+    def __call__(self, seen: Seen) -> None:
+        """Keep what there is."""
+        self.seen = seen
 
 
 class RowTable(TableRows):

@@ -59,7 +59,7 @@ class Work:
     def notify(self, open_sinks: Any, at: str, **settings: Any) -> int:
         """Rank, and run the node; how often it wrote the ledger. Single windows are told, too."""
         self.rank(**self.settings)
-        updates = notify(self.ranking.load(), open_sinks, {"outliers": True} | settings, at)
+        updates = notify(self.ranking.load(), {"outliers": True} | settings, at)(open_sinks)
         return sum(self.ledger.save(update) for update in updates)
 
     def rows(self) -> list[dict[str, Any]]:

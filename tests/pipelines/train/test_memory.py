@@ -20,9 +20,11 @@ from batch_scoring.pipelines.train.nodes import train_models
 from tests.tables_on_disk import TableOnDisk
 folder = Path(sys.argv[1])
 windows, quarantine = TableOnDisk(folder / "windows", "window_start"), TableOnDisk(folder / "quarantine")
-chunks = train_models(windows.load(), {}, quarantine.load(), NOTHING_WRITTEN,
+chunks = train_models(windows.load(), quarantine.load(), NOTHING_WRITTEN,
     {"share": 1.0, "fit": {"threshold": "native", "detector": "one_class_svm", "min_windows": 2}},
     "2026-03-01T00:00Z", None, None)
+_, look = next(chunks)
+look({})
 for status, training in chunks:
     for one in training.values():
         print(one.models.n_models)

@@ -13,6 +13,7 @@ from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.train.nodes import train_models
 from batch_scoring.pipelines.train.pipeline import create_pipeline
+from batch_scoring.storage.row_table import Look
 from batch_scoring.tables.schemas import FEEDBACK, QUARANTINE
 from tests.factories import DAY_US, START, START_US, make_windows
 from tests.fleet_models import in_file
@@ -68,7 +69,6 @@ class Workspace:
         fast = {"max_train_windows": 60, "threshold": "native", "detector": "one_class_svm"} | (fit or {})
         chunks = train_models(
             self.windows.load(),
-            {name: (lambda version=version: version) for name, version in self.models.items()},
             self.quarantine.load(),
             Annotations({"feedback": self.feedback}),
             {"fit": fast} | settings,
@@ -78,6 +78,9 @@ class Workspace:
         )
         trainings, before = {}, self.statuses()
         for status, training in chunks:
+            if isinstance(training, Look):
+                training({name: (lambda version=version: version) for name, version in self.models.items()})
+                continue
             # Kept, as the catalog does: the files of a training are gone when the next is asked for.
             trainings |= {name: replace(one, models=in_file(one.model)) for name, one in training.items()}
             self.status.save(status)

@@ -71,9 +71,9 @@ def import_windows(
         imported then.
     """
     settings = read_parameters(AggregateParameters, parameters, "aggregate").of_stream
-    looks = Look(), Look()
+    looks = Look[RowTable](), Look[RowTable]()
     yield looks
-    windows, imported = (look.table for look in looks)
+    windows, imported = (look.seen for look in looks)
     targets = {"windows": windows}
     known = known_rows(imported, targets, IMPORTED_WINDOWS)
     sources = choose_sources(stream_windows, known, f"{settings.number}", Selection())

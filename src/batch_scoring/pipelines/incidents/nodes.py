@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -104,19 +104,16 @@ def rank_devices(
 
 def notify(
     device_incidents: RowTable,
-    open_sinks: OpenSinks,
     parameters: dict[str, Any],
     at: Any,
     annotations: Annotations = NOTHING_WRITTEN,
-) -> Iterator[Update]:
-    """Notify the sinks of changed incidents; yield the ledger before sending, and after each delivery.
+) -> Callable[[OpenSinks], Iterator[Update]]:
+    """Return the function that notifies sinks of changed incidents, once it gets what opens them.
 
     Parameters
     ----------
     device_incidents : RowTable
         Schema DEVICE_INCIDENTS.
-    open_sinks : callable
-        Makes the sinks from their settings.
     parameters : dict
         See :class:`~batch_scoring.alerts.settings.AlertParameters`.
     at
@@ -124,14 +121,13 @@ def notify(
     annotations : Annotations, optional
         What people have acknowledged, settled and silenced, and the groups and ids that silences name.
 
-    Yields
-    ------
-    update
-        Of the ledger. A sink that does not answer is logged, and gets the rest in the next run.
+    Returns
+    -------
+    callable
+        It yields updates of the ledger, before sending and after each delivery. A sink that does not answer
+        is logged, and gets the rest in the next run.
     """
     settings, time = read_parameters(AlertParameters, parameters, "alerts"), scheduled_time(at)
-    if not settings.sinks:
-        return
     people = partial(
         with_people,
         at=time,
@@ -142,5 +138,10 @@ def notify(
     policy = Policy(
         time - settings.max_age, settings.wanted, settings.pace, settings.max_messages, settings.form
     )
-    run = NotifyRun(device_incidents, open_sinks(settings.sinks), time, policy, people)
-    yield from run.updates(settings.time_limit.total_seconds())
+
+    def send(open_sinks: OpenSinks) -> Iterator[Update]:
+        if settings.sinks:
+            run = NotifyRun(device_incidents, open_sinks(settings.sinks), time, policy, people)
+            yield from run.updates(settings.time_limit.total_seconds())
+
+    return send

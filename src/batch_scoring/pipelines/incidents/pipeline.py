@@ -32,12 +32,11 @@ def create_pipeline(**_: object) -> Pipeline:
                 func=notify,
                 inputs=[
                     "device_incidents",
-                    "notification_sinks",
                     "params:alerts",
                     "params:at",
                     "annotations",
                 ],
-                outputs="notifications",
+                outputs="alerts",
                 name="notify",
             ),
         ],

@@ -89,9 +89,9 @@ def ingest_readings(
     selection = Selection.read(device, sensor)
     # A run that starts late for its scheduled time finds later readings, and they are no error.
     latest = max(scheduled_time(at), datetime.now(UTC)) + chosen.max_future
-    looks = Look(), Look(), Look()
+    looks = Look[RowTable](), Look[RowTable](), Look[RowTable]()
     yield *looks, {}
-    readings, quarantine, read_before = (look.table for look in looks)
+    readings, quarantine, read_before = (look.seen for look in looks)
     targets = {"readings": readings, "quarantine": quarantine}
     known = known_rows(read_before, targets)
     sources = choose_sources(raw_readings, known, chosen.digest, selection, latest)

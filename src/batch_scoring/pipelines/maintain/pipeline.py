@@ -11,7 +11,7 @@ def create_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 func=maintain,
-                inputs=["params:maintain", "notifications", "drift", "report"],
+                inputs=["params:maintain", "alerts", "drift", "report"],
                 outputs="tables",
                 name="maintain_tables",
             )

@@ -1,9 +1,9 @@
-"""Nodes of ``simulate``: the readings of a simulated fleet, and the labels of its faults."""
+"""The node of ``simulate``: the readings of a simulated fleet, and the labels of its faults."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +17,32 @@ from batch_scoring.tables.schemas import FAULT_LABELS
 from batch_scoring.tables.streams import Stream
 
 log = logging.getLogger(__name__)
+
+Files = Iterator[Mapping[str, Stream | pa.Table]]
+
+
+def simulate(
+    parameters: Mapping[str, Any], device: Any, sensor: Any, readings: str | None
+) -> Callable[[Mapping[str, str]], Files]:
+    """Return the function that simulates what does not exist yet, given the days that do.
+
+    Parameters
+    ----------
+    parameters, device, sensor, readings
+        See :func:`simulate_readings`.
+
+    Returns
+    -------
+    callable
+        It yields ``fault_labels``, then one day each.
+    """
+    labels = label_faults(parameters, device, sensor, readings)
+
+    def files(there: Mapping[str, str]) -> Files:
+        yield {"fault_labels": labels}
+        yield from simulate_readings(parameters, device, sensor, readings, there)
+
+    return files
 
 
 def simulate_readings(

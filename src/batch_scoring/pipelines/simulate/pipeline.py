@@ -1,8 +1,8 @@
-"""Nodes of the ``simulate`` pipeline and the catalog entries they read and write."""
+"""The node of the ``simulate`` pipeline and the catalog entry it writes."""
 
 from kedro.pipeline import Node, Pipeline
 
-from batch_scoring.pipelines.simulate.nodes import label_faults, simulate_readings
+from batch_scoring.pipelines.simulate.nodes import simulate
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -10,22 +10,10 @@ def create_pipeline(**_: object) -> Pipeline:
     return Pipeline(
         [
             Node(
-                func=simulate_readings,
-                inputs=[
-                    "params:simulate",
-                    "params:device",
-                    "params:sensor",
-                    "params:readings",
-                    "previous_simulation",
-                ],
+                func=simulate,
+                inputs=["params:simulate", "params:device", "params:sensor", "params:readings"],
                 outputs="raw_readings",
                 name="simulate_readings",
-            ),
-            Node(
-                func=label_faults,
-                inputs=["params:simulate", "params:device", "params:sensor", "params:readings"],
-                outputs="fault_labels",
-                name="label_faults",
             ),
         ],
         tags="simulate",

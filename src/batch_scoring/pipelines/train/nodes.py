@@ -25,7 +25,7 @@ from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.model_file import FleetFile, replace_models, write_models
 from batch_scoring.ingestion.quarantine import count_refused_devices
 from batch_scoring.operations.annotations import Annotations
-from batch_scoring.storage.row_table import RowTable, Update, no_change
+from batch_scoring.storage.row_table import Look, RowTable, Update, no_change
 from batch_scoring.tables.schemas import STATUS
 from batch_scoring.training.history import History
 from batch_scoring.training.outcome import fleet_metrics, status_update
@@ -36,10 +36,12 @@ from batch_scoring.training.windows import Plant, TrainingWindows, find_windows
 
 logger = logging.getLogger(__name__)
 
+# Opens the version in force of each sensor: ``models``, ``version``, ``fingerprint``.
+InForce = Mapping[str, Callable[[], Any]]
+
 
 def train_models(
     windows: RowTable,
-    previous_models: Mapping[str, Callable[[], Any]],
     quarantine: RowTable,
     annotations: Annotations,
     parameters: dict[str, Any],
@@ -48,15 +50,13 @@ def train_models(
     sensor: Any,
     timezone: str = "UTC",
     domain: Mapping[str, Any] | None = None,
-) -> Iterator[tuple[Update, dict[str, Training]]]:
+) -> Iterator[tuple[Update, dict[str, Training] | Look[InForce]]]:
     """Yield the status of the devices of each sensor, and their trained models.
 
     Parameters
     ----------
     windows : RowTable
         Schema ``windows_schema(features)``; each file is sorted by sensor, device and window_start.
-    previous_models : mapping of str to callable
-        The version in force of each sensor: ``models``, ``version``, ``fingerprint``.
     quarantine : RowTable
         Schema QUARANTINE: a device all of whose readings were refused is named.
     annotations : Annotations
@@ -79,8 +79,8 @@ def train_models(
     status : update
         Schema STATUS; one sensor, all of its devices. Devices outside the selection keep their rows.
     models : dict of str to Training
-        One sensor; empty where nothing has changed since its version in force. Its file of models
-        is there until the next is asked for.
+        A look at the versions in force first. Then one sensor; empty where nothing has changed since its
+        version in force. Its file of models is there until the next is asked for.
 
     Raises
     ------
@@ -98,7 +98,9 @@ def train_models(
     selection = replace(selection, devices=plant.devices.all_newest(selection.devices))
     refused = count_refused_devices(quarantine)
     found: set[str] = set()
-    yield no_change, {}
+    look = Look[InForce]()
+    yield no_change, look
+    previous_models = look.seen
     with FitWorkers() as workers:
         for name in filter(selection.has_sensor, sensors):
             previous = previous_models[name]() if name in previous_models else None

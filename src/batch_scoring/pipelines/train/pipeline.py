@@ -13,7 +13,6 @@ def create_pipeline(**_: object) -> Pipeline:
                 func=train_models,
                 inputs=[
                     "windows",
-                    "previous_models",
                     "quarantine",
                     "annotations",
                     "params:train",
