@@ -15,7 +15,7 @@ import pyarrow as pa
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.score.nodes import score_windows
-from batch_scoring.registry.published import load_published, publish
+from batch_scoring.registry.published import InService, load_published, publish
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.schemas import DAILY, WINDOW_KEY, windows_schema
@@ -90,8 +90,9 @@ class Work:
         selection = [asked.pop(name, None) for name in ("device", "sensor", "shard")]
         people = {"feedback": self.feedback, "calendar": self.calendar, "devices": self.devices}
         annotations = Annotations(people | {"erased": self.erased.load()})
-        known = (self.calibrations.load(), annotations, {"rules": self.rules})
-        return score_windows(self.windows.load(), self.models(), asked, at, *selection, *known)
+        models = InService(self.models(), self.calibrations.load())
+        known = (annotations, {"rules": self.rules})
+        return score_windows(self.windows.load(), models, asked, at, *selection, *known)
 
     def score(
         self,

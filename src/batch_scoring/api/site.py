@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,7 @@ from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.ingestion.inspection.advice import in_python
 from batch_scoring.ingestion.source_files import list_source_files
 from batch_scoring.operations.annotations import Annotations
-from batch_scoring.registry.published import list_published, load_published, publish
+from batch_scoring.registry.published import InService, list_published, load_published, publish
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.row_table import Look, RowTable
 from batch_scoring.tables.arrow_arrays import are, to_arrow
@@ -44,16 +44,17 @@ _TIMES = {
 _TABLES = ("sources", "quarantine", "train_status", "device_incidents", *_TIMES)
 
 
-class _Models(AbstractDataset[dict[str, Training] | Look[dict[str, Any]], dict[str, Callable[[], Any]]]):
+class _Models(AbstractDataset[dict[str, Training] | Look[dict[str, Any]], InService]):
     """Models published in a folder, without a registry; a version each."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, calibrations: RowTableDataset) -> None:
         self._folder = open_folder(str(folder))
+        self._calibrations = calibrations
 
-    def load(self) -> dict[str, Callable[[], Any]]:
-        return {
-            name: partial(load_published, self._folder, name, "") for name in list_published(self._folder)
-        }
+    def load(self) -> InService:
+        sensors = list_published(self._folder)
+        champions = {name: partial(load_published, self._folder, name, "") for name in sensors}
+        return InService(champions, self._calibrations.load())
 
     def save(self, data: dict[str, Training] | Look[dict[str, Any]]) -> None:
         if isinstance(data, Look):
@@ -102,7 +103,7 @@ class Site:
             **tables,
             "score_counts": MemoryDataset(),
             "raw_readings": RawReadings(str(source)),
-            "fleet_models": _Models(models),
+            "fleet_models": _Models(models, tables["calibrations"]),
             "annotations": MemoryDataset(Annotations(), copy_mode="assign"),
         }
         self._settings = settings

@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from batch_scoring.core.moments import DAY_US
 from batch_scoring.core.redaction import without_keys
+from batch_scoring.datasets.entries import Config, Loads, open_entries
 from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.registry import tracking
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
-from batch_scoring.registry.published import Champion, list_published
+from batch_scoring.registry.published import Champion, InService, list_published
 from batch_scoring.registry.staged import PreviousVersion, StagedTrainings
 from batch_scoring.storage import join, open_folder
 from batch_scoring.storage.row_table import Look
@@ -178,21 +179,31 @@ class FleetModels(TrackedFleetModels):
     pinned : dict of str to str, optional
         Of each sensor the published manifest to load, as :func:`~batch_scoring.registry.published.pin`
         names it; sensors that are not in it have no models. Default: today's champions of all sensors.
+    entries : mapping of str to mapping, optional
+        The entry ``calibrations`` of the catalog.
     **more
         Of :class:`TrackedFleetModels`.
     """
 
-    def __init__(self, path: str, pinned: Mapping[str, str] | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        path: str,
+        pinned: Mapping[str, str] | None = None,
+        entries: Config | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(path, **more)
         self._pinned = pinned
+        self._entries = open_entries(entries or {})
 
-    def load(self) -> dict[str, Champion]:  # type: ignore[override]
-        """Return the sensors with a champion, each with a function that loads it."""
+    def load(self) -> InService:  # type: ignore[override]
+        """Return the sensors with a champion, each with a function that loads it, and the calibrations."""
         pins = self._pinned
         if pins is None:
             pins = dict.fromkeys(list_published(self.published), "")
             warn_of_interrupted_promotions(self.published)
-        return {sensor: Champion(self.published, sensor, pin) for sensor, pin in pins.items()}
+        champions = {sensor: Champion(self.published, sensor, pin) for sensor, pin in pins.items()}
+        return InService(champions, Loads(self._entries).get("calibrations"))
 
     def preview(self, nrows: int = 50) -> TablePreview:
         """Return the version that scores each sensor, for Kedro-Viz."""

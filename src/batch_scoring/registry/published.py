@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.digests import digest_of, file_sha256
 from batch_scoring.core.errors import InputError
@@ -20,6 +20,9 @@ from batch_scoring.detection.model_file import FleetFile, write_models
 from batch_scoring.storage import Folder, open_folder
 from batch_scoring.storage.json_files import json_bytes
 from batch_scoring.storage.local import LocalFolder
+
+if TYPE_CHECKING:
+    from batch_scoring.storage.row_table import RowTable
 
 Root = Folder | Path | str
 
@@ -139,6 +142,22 @@ class Champion:
     def __call__(self) -> PublishedModel:
         """Open it; see :func:`load_published`."""
         return load_published(self.root, self.sensor, self.pin)
+
+
+class InService(dict[str, Callable[[], PublishedModel]]):
+    """What windows are scored with: opens the champion of each sensor.
+
+    Attributes
+    ----------
+    calibrations : RowTable or None
+        Schema CALIBRATIONS: the curves of the series, day by day; a run of ``score`` adds to them.
+    """
+
+    def __init__(
+        self, champions: Mapping[str, Callable[[], PublishedModel]], calibrations: RowTable | None = None
+    ) -> None:
+        super().__init__(champions)
+        self.calibrations = calibrations
 
 
 def publish(

@@ -11,6 +11,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.operations.annotations import NOTHING_WRITTEN
 from batch_scoring.pipelines.incidents import create_pipeline as incidents_pipeline
 from batch_scoring.pipelines.report.pipeline import create_pipeline
+from batch_scoring.registry.published import InService
 from batch_scoring.reporting.contents import count_windows
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
 from batch_scoring.storage import series_copies
@@ -37,6 +38,7 @@ def run_report(fleet: Fleet, **parameters) -> dict:
         datasets = {name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()}
         datasets |= {
             "report": MemoryDataset(copy_mode="assign"),
+            "fleet_models": MemoryDataset(InService({}, tables["calibrations"]), copy_mode="assign"),
             "annotations": MemoryDataset(NOTHING_WRITTEN),
         }
         outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))

@@ -21,14 +21,14 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from batch_scoring.pipelines.score.nodes import score_windows
-from batch_scoring.registry.published import load_published
+from batch_scoring.registry.published import InService, load_published
 from tests.tables_on_disk import TableOnDisk
 
 folder = Path(sys.argv[1])
 windows, predictions = (TableOnDisk(folder / name, "window_start") for name in "wp")
 totals = TableOnDisk(folder / "t", "day")
 
-models = {"s": lambda: load_published(folder / "m", "s")}
+models = InService({"s": lambda: load_published(folder / "m", "s")})
 for predicted, added_up, _ in score_windows(windows.load(), models, {}, "2026-02-01T00:00Z", None, None):
     predictions.save(predicted)
     totals.save(added_up)

@@ -12,6 +12,7 @@ from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.operations.annotations import NOTHING_WRITTEN, Annotations
+from batch_scoring.registry.published import InService
 from batch_scoring.reporting.contents import Contents, count_windows, page_series
 from batch_scoring.reporting.details import details_start, read_details
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
@@ -29,15 +30,17 @@ from batch_scoring.tables.fault_labels import faults_only
 logger = logging.getLogger(__name__)
 
 
-def draw_report(parameters: Mapping[str, Any], **known: Any) -> dict[str, Any]:
+def draw_report(parameters: Mapping[str, Any], fleet_models: InService, **known: Any) -> dict[str, Any]:
     """Make the report, by the entries of the catalog that hold its parts.
 
     Parameters
     ----------
     parameters, **known
         See :func:`gather_contents`.
+    fleet_models : InService
+        The calibrations.
     """
-    contents = gather_contents(parameters=parameters, **known)
+    contents = gather_contents(parameters=parameters, calibrations=fleet_models.calibrations, **known)
     summary, text = summarise_run(contents, parameters)
     return {
         "run_summary": summary,
@@ -57,7 +60,7 @@ def gather_contents(
     sources: RowTable,
     incidents: RowTable,
     device_incidents: RowTable,
-    calibrations: RowTable,
+    calibrations: RowTable | None,
     parameters: Mapping[str, Any],
     device: Any,
     sensor: Any,
@@ -72,7 +75,7 @@ def gather_contents(
     ----------
     readings, windows, predictions, daily_totals, train_status, quarantine, sources : RowTable
         Schemas READINGS, that of the windows, PREDICTIONS, DAILY, STATUS, QUARANTINE and SOURCES.
-    calibrations : RowTable
+    calibrations : RowTable or None
         Schema CALIBRATIONS.
     incidents, device_incidents : RowTable
         Schemas INCIDENTS and DEVICE_INCIDENTS; they do not exist before `incidents` has run.
@@ -93,7 +96,8 @@ def gather_contents(
     view = view_fleet(daily_totals, settings.range, selection)
     start = None if view.start is None else microseconds(view.start) // DAY_US * DAY_US
     statuses = sum_statuses(train_status, view.totals, selection)
-    statuses = with_calibrations(statuses, calibrations, start, selection)
+    if calibrations is not None:
+        statuses = with_calibrations(statuses, calibrations, start, selection)
     for kind, asked in (("device", selection.devices), ("sensor", selection.sensors)):
         if asked is not None and asked - set(statuses[kind].to_pylist()):
             require_known(kind, asked, {*daily_totals.distinct(kind), *train_status.distinct(kind)})

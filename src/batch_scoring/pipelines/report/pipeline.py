@@ -14,7 +14,7 @@ READ = [
     "sources",
     "incidents",
     "device_incidents",
-    "calibrations",
+    "fleet_models",
     "annotations",
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.operations.annotations import NOTHING_WRITTEN, Annotations
 from batch_scoring.plant.rules import Domain
 from batch_scoring.plant.settings import DomainParameters
-from batch_scoring.registry.published import PublishedModel
+from batch_scoring.registry.published import InService
 from batch_scoring.scoring.daily import update_totals
 from batch_scoring.scoring.lessons import Excluded
 from batch_scoring.scoring.run import ScoreRun
@@ -25,13 +25,12 @@ from batch_scoring.storage.row_table import RowTable, Update, no_change
 
 def score_windows(
     windows: RowTable,
-    fleet_models: Mapping[str, Callable[[], PublishedModel]],
+    fleet_models: InService,
     parameters: dict[str, Any],
     at: Any,
     device: Any,
     sensor: Any,
     shard: Any = None,
-    calibrations: RowTable | None = None,
     annotations: Annotations = NOTHING_WRITTEN,
     domain: dict[str, Any] | None = None,
 ) -> Iterator[tuple[Update, Update, dict[str, Any]]]:
@@ -41,16 +40,15 @@ def score_windows(
     ----------
     windows : RowTable
         Schema ``windows_schema(features)``.
-    fleet_models : mapping of str to callable
-        The champion of each sensor.
+    fleet_models : InService
+        The champion of each sensor, and its calibrations. The run adds to these, before its predictions that
+        are scored with them are committed.
     parameters : dict
         See :class:`ScoreParameters`.
     at
         The scheduled time of the run, UTC; None for now.
     device, sensor, shard
         The selection of the run.
-    calibrations : RowTable, optional
-        Schema CALIBRATIONS. The run adds to it, before its predictions that are scored with it are committed.
     annotations : Annotations, optional
         What is not learned in calibrations, which ids are one machine, and which devices were deleted with
         all their readings, so that they are not missing.
@@ -79,7 +77,7 @@ def score_windows(
     require_known_ids(selection, stored_ids(windows, selection))
     closed_at = scheduled_time(at) - settings.allowed_lateness
     scope = Scope(settings.from_, settings.to, closed_at, selection, settings.rescore)
-    daily = calibrations if settings.recalibrate == "daily" else None
+    daily = fleet_models.calibrations if settings.recalibrate == "daily" else None
     excluded = Excluded(annotations.feedback, annotations.calendar)
     domains = Domain(read_parameters(DomainParameters, domain, "domain").read_rules, annotations.devices)
     deleted = deleted_devices(annotations.erased)

@@ -19,7 +19,6 @@ def create_pipeline(**_: object) -> Pipeline:
                     "params:device",
                     "params:sensor",
                     "params:shard",
-                    "calibrations",
                     "annotations",
                     "params:domain",
                 ],
