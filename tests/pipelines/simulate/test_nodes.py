@@ -1,4 +1,5 @@
 import logging
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -8,7 +9,7 @@ from kedro.runner import SequentialRunner
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.pipelines.simulate import create_pipeline
-from batch_scoring.pipelines.simulate.nodes import label_faults, simulate_readings
+from batch_scoring.pipelines.simulate.nodes import simulate_readings
 from batch_scoring.simulation.fleet import build_fleet
 from batch_scoring.simulation.settings import simulation_digest
 from batch_scoring.tables.streams import Stream
@@ -26,10 +27,18 @@ SETTINGS = {
 DAYS = ["2026-01-05", "2026-01-06", "2026-01-07"]
 
 
-def run(settings=None, device=None, sensor=None, readings=None, previous=None) -> dict[str, Stream]:
-    chunks = list(simulate_readings(settings or SETTINGS, device, sensor, readings, previous or {}))
-    assert chunks  # Kedro saves what a generator yields, and yields there must be
-    return {day: stream for chunk in chunks for day, stream in chunk.items()}
+def files(settings=None, device=None, sensor=None, readings=None, previous=None) -> dict[str, Any]:
+    found = simulate_readings(settings or SETTINGS, device, sensor, readings)(previous or {})
+    return {name: rows for chunk in found for name, rows in chunk.items()}
+
+
+def run(*args, **options) -> dict[str, Stream]:
+    """The days."""
+    return {name: rows for name, rows in files(*args, **options).items() if name != "fault_labels"}
+
+
+def label_faults(device=None, sensor=None, readings=None) -> pa.Table:
+    return files(None, device, sensor, readings)["fault_labels"]
 
 
 def digests(days: dict[str, Stream]) -> dict[str, str]:
@@ -68,8 +77,8 @@ def test_only_what_is_selected_is_simulated_and_labelled():
         "vibration"
     }
     assert digests(days)[DAYS[0]] == simulation_digest(a_simulation(), Selection.read("pump-03", "vibration"))
-    everything = label_faults(SETTINGS, None, None, None)
-    mine = label_faults(SETTINGS, "pump-03", "vibration", None)
+    everything = label_faults()
+    mine = label_faults("pump-03", "vibration")
     assert mine.to_pylist() == [
         one for one in everything.to_pylist() if (one["device"], one["sensor"]) == ("pump-03", "vibration")
     ]
@@ -77,7 +86,7 @@ def test_only_what_is_selected_is_simulated_and_labelled():
 
 def test_nothing_is_simulated_when_a_person_brings_readings():
     assert run(readings="data.csv") == {}
-    assert label_faults(SETTINGS, None, None, "data.csv").num_rows == 0
+    assert label_faults(readings="data.csv").num_rows == 0
 
 
 def test_a_typo_in_a_setting_is_an_error_with_a_suggestion():

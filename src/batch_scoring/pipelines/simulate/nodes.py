@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -18,41 +19,14 @@ from batch_scoring.tables.streams import Stream
 
 log = logging.getLogger(__name__)
 
+LABELS = "fault_labels"
 Files = Iterator[Mapping[str, Stream | pa.Table]]
 
 
-def simulate(
+def simulate_readings(
     parameters: Mapping[str, Any], device: Any, sensor: Any, readings: str | None
 ) -> Callable[[Mapping[str, str]], Files]:
-    """Return the function that simulates what does not exist yet, given the days that do.
-
-    Parameters
-    ----------
-    parameters, device, sensor, readings
-        See :func:`simulate_readings`.
-
-    Returns
-    -------
-    callable
-        It yields ``fault_labels``, then one day each.
-    """
-    labels = label_faults(parameters, device, sensor, readings)
-
-    def files(there: Mapping[str, str]) -> Files:
-        yield {"fault_labels": labels}
-        yield from simulate_readings(parameters, device, sensor, readings, there)
-
-    return files
-
-
-def simulate_readings(
-    parameters: Mapping[str, Any],
-    device: Any,
-    sensor: Any,
-    readings: str | None,
-    previous_simulation: Mapping[str, str],
-) -> Iterator[dict[str, Stream]]:
-    """Simulate the days that do not exist yet.
+    """Return the function that labels the faults, and simulates the days that do not exist yet.
 
     Parameters
     ----------
@@ -62,13 +36,13 @@ def simulate_readings(
         What to simulate of the fleet; see :meth:`batch_scoring.core.ids.Selection.read`.
     readings : str or None
         Where the user's own readings are; then nothing is simulated.
-    previous_simulation : mapping of str to str
-        The days simulated already, and the digest of the settings of each.
 
-    Yields
-    ------
-    dict of str to Stream
-        One day each, by its date; empty when there is nothing to do.
+    Returns
+    -------
+    callable
+        It takes the days simulated already, with the digest of the settings of each. It yields
+        ``fault_labels``, schema FAULT_LABELS, without rows for the user's own readings; then one day each, by
+        its date.
 
     Raises
     ------
@@ -77,18 +51,21 @@ def simulate_readings(
     """
     if readings is not None:
         log.info("simulate: skipped, readings come from %r", readings)
-        yield {}
-        return
-    fleet = _build(parameters, device, sensor)
+        return lambda _: iter([{LABELS: FAULT_LABELS.empty_table()}])
+    simulation = read_parameters(Simulation, parameters, "simulate")
+    return partial(_files, build(simulation, Selection.read(device, sensor)))
+
+
+def _files(fleet: Simulated, there: Mapping[str, str]) -> Files:
+    yield {LABELS: fleet.labels()}
     simulation = fleet.simulation
     days = [simulation.day(index).isoformat() for index in range(simulation.days)]
     # A day of the whole fleet holds what a selection asks for: it is kept, not thinned out.
-    there = {simulation_digest(simulation, one) for one in (fleet.selection, WHOLE_FLEET)}
-    missing = [index for index, day in enumerate(days) if previous_simulation.get(day) not in there]
-    _warn_of_others(days, previous_simulation, there)
+    wanted = {simulation_digest(simulation, one) for one in (fleet.selection, WHOLE_FLEET)}
+    missing = [index for index, day in enumerate(days) if there.get(day) not in wanted]
+    _warn_of_others(days, there, wanted)
     if not missing:
         log.info("all %d days of the simulated fleet exist already", len(days))
-        yield {}
         return
     n_devices, n_sensors, n_faults = fleet.size
     log.info(
@@ -100,36 +77,9 @@ def simulate_readings(
         yield {days[index]: Stream(fleet.schema, fleet.spans(index))}
 
 
-def label_faults(parameters: Mapping[str, Any], device: Any, sensor: Any, readings: str | None) -> pa.Table:
-    """Return the faults in the simulated readings, and when they occur.
-
-    Parameters
-    ----------
-    parameters, device, sensor, readings
-        As in :func:`simulate_readings`.
-
-    Returns
-    -------
-    pyarrow.Table
-        device, sensor, kind, start, end (UTC, half-open), size; no rows for the user's own readings.
-
-    Raises
-    ------
-    InputError
-        When a setting is not valid or a selected id is not simulated.
-    """
-    if readings is not None:
-        return FAULT_LABELS.empty_table()
-    return _build(parameters, device, sensor).labels()
-
-
-def _build(parameters: Mapping[str, Any], device: Any, sensor: Any) -> Simulated:
-    return build(read_parameters(Simulation, parameters, "simulate"), Selection.read(device, sensor))
-
-
-def _warn_of_others(days: list[str], previous: Mapping[str, str], there: set[str]) -> None:
+def _warn_of_others(days: list[str], there: Mapping[str, str], wanted: set[str]) -> None:
     """Warn of files of another simulation: its readings may have been ingested."""
-    others = [day for day, digest in sorted(previous.items()) if day not in days or digest not in there]
+    others = [day for day, digest in sorted(there.items()) if day not in days or digest not in wanted]
     if others:
         log.warning(
             "%d days were simulated with other settings (first %r); readings ingested from them stay: "

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from batch_scoring.pipelines.simulate.nodes import simulate
+from batch_scoring.pipelines.simulate.nodes import simulate_readings
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -10,7 +10,7 @@ def create_pipeline(**_: object) -> Pipeline:
     return Pipeline(
         [
             Node(
-                func=simulate,
+                func=simulate_readings,
                 inputs=["params:simulate", "params:device", "params:sensor", "params:readings"],
                 outputs="raw_readings",
                 name="simulate_readings",
