@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from kedro.io import DatasetError
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.raw_readings import RawReadings, SimulatedDays
-from batch_scoring.ingestion.source_files import list_source_files
+from batch_scoring.ingestion.source_files import list_source_files, listed
 from batch_scoring.tables.streams import Stream
 
 
@@ -30,6 +31,36 @@ def test_a_folder_is_searched_to_its_depth_and_sorted(tmp_path: Path):
     make_files(tmp_path, "b.csv", "a/z.parquet", "B.CSV.GZ", "c.jsonl", "d.json.gz", "e.tsv", "ü.txt")
     expected = ["B.CSV.GZ", "a/z.parquet", "b.csv", "c.jsonl", "d.json.gz", "e.tsv", "ü.txt"]
     assert names_at(tmp_path) == expected
+
+
+def test_a_folder_and_a_glob_of_all_in_it_give_the_same_files(tmp_path: Path):
+    make_files(tmp_path, "b.csv", "a/z.parquet", "a/a.CSV", "ü.txt", "𝄞.csv", "\uf8ff.csv", "no.md")
+    (tmp_path / os.fsdecode(b"\xff.csv")).write_text("a name that is not UTF-8")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "b.csv")
+    (tmp_path / "to nothing.csv").symlink_to(tmp_path / "none.csv")
+    below, by_glob = list_source_files(str(tmp_path)), list_source_files(f"{tmp_path}/**")
+    assert list(below) == by_glob
+    assert len(below) == 8
+    assert [os.fsencode(file.name) for file in below] == sorted(os.fsencode(file.name) for file in below)
+    assert [Path(file.path).stat().st_size for file in below] == [file.size for file in below]
+    assert listed(below).equals(listed(by_glob))
+    assert [*below[2:5], below[-1]] == [*by_glob[2:5], by_glob[-1]]
+
+
+def test_folders_behind_links_are_left_out(tmp_path: Path):
+    make_files(tmp_path / "other", "a.csv")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw/link").symlink_to(tmp_path / "other")
+    assert names_at(tmp_path / "raw") == []
+
+
+@pytest.mark.skipif(os.scandir not in os.supports_fd, reason="folders have no handles here")
+def test_files_of_a_folder_are_looked_at_by_its_handle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make_files(tmp_path, *(f"{number}.csv" for number in range(50)))
+    paths, stat = [], os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **how: paths.append(str(path)) or stat(path, **how))
+    assert len(list_source_files(str(tmp_path))) == 50
+    assert {*paths} <= {str(tmp_path)}
 
 
 def test_hidden_unfinished_and_other_files_are_left_out(tmp_path: Path):

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.ingestion import source_files
-from batch_scoring.ingestion.source_files import SourceFile, format_suffix, list_source_files
+from batch_scoring.ingestion.source_files import SourceFile, SourceFiles, format_suffix, list_source_files
 from batch_scoring.ingestion.sources import (
     ChosenSources,
     choose_sources,
     known_rows,
     record_sources,
+    refused_before,
     refused_row,
     source_row,
 )
@@ -85,6 +86,21 @@ def test_new_files_are_read_and_known_ones_are_not_opened(raw: Path, opened: lis
     (raw / "c.csv").write_text("content of c")
     assert pending(raw, known) == ["c.csv"]
     assert opened == ["a.csv", "b.csv", "c.csv"]
+
+
+def test_of_known_files_only_those_that_changed_are_made(raw: Path, monkeypatch: pytest.MonkeyPatch):
+    for number in range(30):
+        (raw / f"{number}.csv").write_text(f"{number}")
+    known = known_after(raw)
+    (raw / "7.csv").write_text("more content")
+    made: list[int] = []
+    make = SourceFiles.__getitem__
+    monkeypatch.setattr(SourceFiles, "__getitem__", lambda self, at: made.append(at) or make(self, at))
+    files = list_source_files(str(raw))
+    chosen = choose_sources(files, known, "x", ALL)
+    assert [one.file.name for one in chosen.pending] == ["7.csv"]
+    assert refused_before(files, known, chosen) == []
+    assert len(made) == 1
 
 
 def test_a_file_of_another_size_time_or_content_is_read_again(raw: Path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from batch_scoring.tables.streams import Stream
 Files = Mapping[str, pa.Table | Stream]
 
 
-class RawReadings(OwnDataset[Files | Callable[[Mapping[str, str]], Iterable[Files]], list[SourceFile]]):
+class RawReadings(OwnDataset[Files | Callable[[Mapping[str, str]], Iterable[Files]], Sequence[SourceFile]]):
     """One file, a folder with all below it, or a glob of files of readings.
 
     ``load`` lists the files by name and reads none of them; hidden files and files of other kinds are
@@ -46,7 +46,7 @@ class RawReadings(OwnDataset[Files | Callable[[Mapping[str, str]], Iterable[File
         self._path = read_place(path)
         self._entries = open_entries(entries or {})
 
-    def load(self) -> list[SourceFile]:
+    def load(self) -> Sequence[SourceFile]:
         """List the source files; raises InputError when there are no files."""
         files = self._list()
         if not files:
@@ -75,7 +75,7 @@ class RawReadings(OwnDataset[Files | Callable[[Mapping[str, str]], Iterable[File
             else:
                 save_parquet(folder, f"{name}.parquet", rows)
 
-    def _list(self) -> list[SourceFile]:
+    def _list(self) -> Sequence[SourceFile]:
         if not is_remote(self._path):
             return list_source_files(self._path)
         from batch_scoring.ingestion.source_blobs import list_source_blobs
@@ -95,7 +95,7 @@ class StreamWindows(RawReadings):
     ``load`` lists them and reads none; the arguments are those of :class:`RawReadings`.
     """
 
-    def load(self) -> list[SourceFile]:
+    def load(self) -> Sequence[SourceFile]:
         """List the files; raises InputError when there are no files."""
         found = [file for file in self._list() if file.format in ("parquet", "json")]
         if not found:

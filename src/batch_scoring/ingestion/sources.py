@@ -22,7 +22,7 @@ from batch_scoring.core.moments import microseconds
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.redaction import without_keys
 from batch_scoring.core.text import printable
-from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.source_files import SourceFile, listed
 from batch_scoring.ingestion.sql import text_list
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.small_files import SmallFiles
@@ -101,24 +101,26 @@ def choose_sources(
     selection : Selection
     latest : datetime, optional
     """
-    names = known["source"].to_pylist()
-    places = dict(zip(names, range(len(names)), strict=True))
     is_done = _are_done(known, settings_digest, selection, latest)
-    # One of a hundred thousand known files costs a look into this dict, and no more.
-    seen = zip(names, known["size"].to_pylist(), known["version"].to_pylist(), is_done.tolist(), strict=True)
-    unchanged = {name: (size, version) for name, size, version, done in seen if done and version}
-    others = [file for file in files if unchanged.get(file.name) != (file.size, file.version)]
+    # One of a hundred thousand known files is a row of these arrays, and no more.
+    now = listed(files)
+    place = pc.index_in(now["name"], value_set=pc.cast(known["source"], pa.binary()))
+    then = known.select(["size", "version"]).append_column("is_done", to_arrow(is_done)).take(place)
+    is_same = pc.and_(pc.equal(then["size"], now["size"]), pc.equal(then["version"], now["version"]))
+    is_unchanged: Bool = to_numpy(pc.and_(is_same, then["is_done"]), null=False)
+    others = np.flatnonzero(~is_unchanged).tolist()
     chosen, done = ChosenSources([], [], {}), 0
     with watch_progress("ingest: opening", len(others), "files", lambda: done):
-        for done, file in enumerate(others):  # noqa: B007 (it is watched)
-            place = places.get(file.name)
-            row = None if place is None else known.slice(place, 1).to_pylist()[0]
+        for done, number in enumerate(others):  # noqa: B007 (it is watched)
+            file, row = files[number], None
+            if then["size"][number].is_valid:
+                row = known.slice(place[number].as_py(), 1).to_pylist()[0]
             try:
                 content = _content(file)
             except InputError as error:
                 chosen.unreadable[file.path] = str(error)
                 continue
-            if row is not None and is_done[place] and row["content"] == content:
+            if row is not None and then["is_done"][number].as_py() and row["content"] == content:
                 if row["version"] != file.version:
                     chosen.touched.append(row | {"version": file.version})
                 continue
@@ -188,6 +190,8 @@ def refused_before(files: Iterable[SourceFile], known: pa.Table, chosen: ChosenS
         return []
     refused = known.filter(to_arrow(are(known["state"], REFUSED)))
     reasons = dict(zip(refused["source"].to_pylist(), refused["reason"].to_pylist(), strict=True))
+    if not reasons:
+        return []
     pending = {one.file.name for one in chosen.pending}
     return [reasons[file.name] for file in files if file.name in reasons and file.name not in pending]
 

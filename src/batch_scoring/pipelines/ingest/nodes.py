@@ -41,7 +41,7 @@ Chunk = tuple[Update, Update, Update, dict[str, Any]]
 
 
 def ingest_readings(
-    raw_readings: list[SourceFile],
+    raw_readings: Sequence[SourceFile],
     settings: Mapping[str, Any] | None,
     device: Any,
     sensor: Any,
@@ -55,7 +55,7 @@ def ingest_readings(
 
     Parameters
     ----------
-    raw_readings : list of SourceFile
+    raw_readings : sequence of SourceFile
         All source files, in the order that decides which of two contradicting readings is first.
     settings : mapping
         ``params:ingest``, see :class:`~batch_scoring.ingestion.settings.IngestSettings`.
