@@ -45,10 +45,10 @@ def shown(**row):
     [
         ({"lower": 1.2, "upper": 2.4}, "mean 3.1, expected 1.2 to 2.4"),
         ({"lower": None, "upper": 2.4}, "mean 3.1, expected up to 2.4"),
-        ({"lower": 1.2, "upper": None}, "mean 3.1, expected 1.2 or more"),
+        ({"lower": 1.2, "upper": None, "top_value": 0.4}, "mean 0.4, expected 1.2 or more"),
         ({"lower": None, "upper": None}, "mean 3.1, expected 1.8"),
-        ({"lower": -5.0, "upper": 2.4, "top_feature": "std"}, "std 3.1, expected 0 to 2.4"),
-        ({"top_value": 13_000.25, "lower": 1.0, "upper": 12_345.6}, "mean 13000, expected 1 to 12346"),
+        ({"lower": -5.0, "upper": 2.4, "top_feature": "std"}, "std 3.1, expected up to 2.4"),
+        ({"top_value": 13_000.25, "lower": 1.0, "upper": 12_345.6}, "mean 13000, expected 0 to 12400"),
         ({"expected": None}, "mean"),
         (
             {"n_sensors": 2, "sensors": ["t", "s"], "lower": 1.0, "upper": 2.0},

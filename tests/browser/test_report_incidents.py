@@ -54,7 +54,7 @@ def test_a_line_says_what_was_measured_and_what_would_have_been_usual(browser, t
     rows = prediction_rows("a", values=[1] * 4 + [2.5, 3.25] + [1] * 54, anomalies=[4, 5])
     with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
         assert page.inner_text("#incident-list .how") == (
-            "2 windows; peak severity 0.75; at worst, 5 Jan 00:20: level (mean) 2.5, expected −1 to 1"
+            "2 windows; peak severity 0.75, 5 Jan 00:20; level (mean) 2.5, expected −1 to 1"
         )
 
 

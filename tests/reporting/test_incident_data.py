@@ -26,28 +26,28 @@ def test_an_incident_says_who_when_how_bad_and_what_is_behind_it():
     (row,) = data["rows"]
     assert row[:5] == ["anomaly", "a", AT + 300, AT + 900, False]
     assert row[5:7] == ["low", pytest.approx((0.3 + log10(13.5)) * 1.9, rel=1e-3)]
-    assert row[7:15] == [["a"], 1, ["power"], 1, 1, 2, 12.5, "mean"]
+    assert row[7:15] == [["a"], 1, ["power"], 1, 1, 2, 12.5, AT + 300]
+    assert row[15:18] == ["power", "mean", "1, usual by itself (-1 to 1)"]
     told = [("mean", 3.0), ("std", 0.2)]
-    usual = [1.0, -1.0, 1.0]
-    assert row[15] == [["power", AT + 300, AT + 900, False, 2, 12.5, "mean", AT + 300, 1.0, 0.1, told, usual]]
+    assert row[18] == [["power", AT + 300, AT + 900, False, 2, 12.5, "mean", AT + 300, 1.0, 0.1, told]]
 
 
 def test_what_no_feature_alone_explains_is_told_of_all_together():
     rows = prediction_rows("a", anomalies=[1, 2], contributions={"mean": 0.2, "std": 0.3})
 
-    assert data_of(rows)["rows"][0][15][0][10] == [("", 0.5), ("std", 0.3), ("mean", 0.2)]
+    assert data_of(rows)["rows"][0][18][0][10] == [("", 0.5), ("std", 0.3), ("mean", 0.2)]
 
 
 def test_open_ones_and_single_windows_are_counted():
     data = data_of(
         prediction_rows("a", values=[1] * 60, anomalies=[1, 2]),
         prediction_rows("b", anomalies=[1, 2]),
-        prediction_rows("c", anomalies=[2]),
+        prediction_rows("c", values=[0.5, 0.5, 7.25], anomalies=[2]),
     )
 
     assert (data["n"], data["n_open"], data["n_outliers"]) == (2, 1, 1)
     assert [row[4] for row in data["rows"]] == [True, False]
-    assert data["outliers"] == [["c", "vibration", AT + 600, 0.75, "mean"]]
+    assert data["outliers"] == [["c", "vibration", AT + 600, 0.75, "mean", "7.25, expected -1 to 1"]]
 
 
 def test_the_charts_marks_are_numbered_like_devices_and_sensors():
@@ -68,7 +68,7 @@ def test_the_page_lists_so_many_and_counts_all():
     data = data_of(*(prediction_rows(f"d{i}", anomalies=[1, 2]) for i in range(4)), max_incidents=2)
 
     assert (len(data["rows"]), data["n"]) == (2, 4)
-    assert all(len(row[15]) == 1 for row in data["rows"])
+    assert all(len(row[18]) == 1 for row in data["rows"])
 
 
 def test_without_a_list_nothing_is_known():
@@ -91,4 +91,4 @@ def test_those_of_young_models_are_marked_and_last():
     )
 
     assert data["n_warming_up"] == 1
-    assert [(row[1], row[16]) for row in data["rows"]] == [("b", False), ("a", True)]
+    assert [(row[1], row[19]) for row in data["rows"]] == [("b", False), ("a", True)]

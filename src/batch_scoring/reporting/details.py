@@ -42,9 +42,6 @@ _OF_ANOMALY = (
     "score",
     "threshold",
     "contributions",
-    "top_value",
-    "lower",
-    "upper",
 )
 _ANOMALOUS = pa.schema([PREDICTIONS.field(name) for name in _OF_ANOMALY])
 _READ = (*_ANOMALOUS.names, "is_anomaly", "severity", "top_feature", "rule")
@@ -62,15 +59,12 @@ class Peak:
     score, threshold : float or None
     contributions : list of (str, float)
         Decades that each feature alone would give it; empty where the detector has none.
-    usual : tuple of (float or None)
-        Value of its most unusual feature, and the lower and upper bound of what would have been usual then.
     """
 
     value: float | None
     score: float | None
     threshold: float | None
     contributions: list[tuple[str, float]]
-    usual: tuple[float | None, float | None, float | None] = (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -209,7 +203,6 @@ def _peaks(incidents: pa.Table, starts: Int, anomalies: pa.Table) -> list[Peak |
             row["score"],
             row["threshold"],
             row["contributions"] or [],
-            (row["top_value"], row["lower"], row["upper"]),
         )
         for row in as_rows(anomalies)
     }

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.moments import microseconds
+from batch_scoring.incidents.expected import expected_words
 from batch_scoring.reporting.contents import Contents, page_series
 from batch_scoring.reporting.details import Peak
 from batch_scoring.reporting.fleet_view import FleetView
@@ -298,10 +299,11 @@ def collect_incidents(
     -------
     dict
         ``rows`` are kind, device, start, end, open, level, priority, devices, how many, sensors, how many,
-        incidents, windows, severity, feature, ``of``: the sensors' incidents, each sensor, start, end,
-        open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, how
-        rare the peak was by feature, and what its feature was and would usually have been, from and to;
-        whether it is warming up, and advice. ``outliers`` are device, sensor, start, severity, feature.
+        incidents, windows, severity, when it was at its peak, the sensor and feature that lead it, in words
+        what that was and would usually have been, ``of``: the sensors' incidents, each sensor, start, end,
+        open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, and
+        how rare the peak was by feature; whether it is warming up, and advice. ``outliers`` are device,
+        sensor, start, severity, feature, and the same words.
         Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
@@ -339,7 +341,10 @@ def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
         row["n_incidents"],
         row["n_windows"],
         _four_digits(row["peak_severity"]),
+        _seconds(row["peak_at"]),
+        row["peak_sensor"],
         row["top_feature"],
+        expected_words(row),
         behind,
         row["warming_up"],
         row["advice"],
@@ -348,7 +353,8 @@ def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
 
 def _outlier_row(row: dict[str, Any]) -> list[Any]:
     severity = _four_digits(row["peak_severity"])
-    return [row["device"], row["sensors"][0], _seconds(row["start"]), severity, row["top_feature"]]
+    words = expected_words(row)
+    return [row["device"], row["sensors"][0], _seconds(row["start"]), severity, row["top_feature"], words]
 
 
 def _sensor_row(row: dict[str, Any], peak: Peak | None) -> list[Any]:
@@ -364,7 +370,6 @@ def _sensor_row(row: dict[str, Any], peak: Peak | None) -> list[Any]:
         _four_digits(peak.value) if peak else None,
         _four_digits(-peak.threshold) if peak and peak.threshold is not None else None,
         _parts(peak) if peak else [],
-        [_four_digits(value) for value in peak.usual] if peak else [None, None, None],
     ]
 
 

@@ -382,7 +382,8 @@ PREDICTIONS = _table(
     lower=_float(
         "the feature's",
         "down to it `top_feature` is usual, and alone no anomaly; about one normal window in a hundred is "
-        "farther out, and need not be an anomaly. Null where nothing is too low, and for the one-class SVM",
+        "farther out, and need not be an anomaly. Not below 0 where the feature never is. Null where nothing "
+        "is too low, and for the one-class SVM",
     ),
     upper=_float("the feature's", "the same above it; null where nothing is too high"),
     warming_up=_flag(
@@ -519,7 +520,6 @@ JUDGED = (
 COPIED = (
     *("device", "sensor", "window_start", "window_end", "value", "score", "threshold"),
     *("is_anomaly", "severity", "evidence", "top_feature", "contributions", "rule"),
-    *("top_value", "lower", "upper"),
 )
 
 # Where a series has no windows for long; what `incidents` finds silence in.

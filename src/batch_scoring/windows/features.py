@@ -23,6 +23,10 @@ from batch_scoring.windows.runs import Runs, cut_runs, without_short_runs
 
 DEFAULT_FEATURES = ("mean", "std", "min", "max", "change", "diff_mean", "equal_run")
 
+# Features that are never below 0, and those of whole numbers among them.
+NEVER_NEGATIVE = frozenset({"std", "range", "count", "equal_run"})
+COUNTS = frozenset({"count", "equal_run"})
+
 # How many windows before its own a feature looks at.
 WINDOWS_BEFORE = {"diff_mean": 1, "equal_run": 11}
 

@@ -271,6 +271,19 @@ def test_one_normal_window_in_a_hundred_leaves_the_expected_range():
     assert 0.005 < share < 0.02
 
 
+def test_nothing_below_0_is_expected_of_a_spread():
+    # Of three readings: the spread is often half of what it is in the middle, or twice.
+    model, _ = fitted(windows_of(np.random.default_rng(4).normal(size=(400, 3))))
+    X = np.repeat(model.rows.values("center")[None], 2, axis=0)
+    X[0, FEATURES.index("std")], X[1, FEATURES.index("mean")] = 1e3, 1e3
+    found = scored(model, X)
+    assert found["top_feature"] == ["std", "mean"]
+    assert found["lower"][0] == 0
+    # As far below as above: a level may fall below whatever it was in training.
+    assert found["lower"][1] == pytest.approx(2 * found["expected"][1] - found["upper"][1])
+    assert found["upper"][0] - found["expected"][0] > found["expected"][0]
+
+
 def test_faults_in_the_training_leave_the_expected_range_as_it_is(of_noise, of_faults):
     limits = [
         distance_at(-model.rows.numbers("threshold"), combined_arrays(model.rows)[1])[0]

@@ -64,9 +64,9 @@ def test_the_list_counts_states_and_shows_the_open_ones_first(client):
 
 
 def test_the_list_and_the_page_say_what_would_have_been_usual(client):
-    words = r"most unusual: [^<]+ 10, expected -?[0-9.]+ to -?[0-9.]+<"
+    words = r"most unusual: [^<]+ 10, expected −?[0-9.]+ to −?[0-9.]+<"
     assert re.search(words, client.get("/incidents").text)
-    assert re.search(r"10, expected -?[0-9.]+ to", client.get(incident_of(client)).text)
+    assert re.search(r"10, expected −?[0-9.]+ to", client.get(incident_of(client)).text)
 
 
 def test_where_nothing_is_open_it_says_what_is_over(client):

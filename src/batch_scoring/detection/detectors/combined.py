@@ -173,7 +173,11 @@ def _expected(
     counted = np.flatnonzero(is_level & (models.kind[known] == COUNTER))
     if counted.size:
         expected[counted] += X[counted, roles.mean] - X[counted, roles.diff_mean]
-    lower = np.where(top == roles.run, -np.inf, expected - reach)
+    lower = expected - reach
+    # A sensor gives no spread and no number below 0. That its readings were above it so far says less: those
+    # of a level may go on falling.
+    np.maximum(lower, 0.0, out=lower, where=roles.has_floor[top])
+    lower[top == roles.run] = -np.inf
     return ExpectedRange(expected, lower, expected + reach)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from batch_scoring.core.moments import HOUR_US
 from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.windows.features import NEVER_NEGATIVE
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -58,6 +59,8 @@ class Roles:
         Length of the longest run of equal values, ``equal_run``.
     of_svm : array of int64
         Features that the one-class SVM sees: all but ``run``.
+    has_floor : array of shape (d,), bool
+        Features that are never below 0.
     """
 
     levels: Int
@@ -66,6 +69,7 @@ class Roles:
     diff_mean: int
     run: int
     of_svm: Int
+    has_floor: Bool
 
     @classmethod
     def of(cls, features: Sequence[str]) -> Roles:
@@ -74,7 +78,10 @@ class Roles:
         mean, change, diff_mean, run = (place.get(name, -1) for name in ("mean", "change", "diff_mean", RUN))
         levels = [place[name] for name in LEVELS if name in place]
         of_svm = [number for name, number in place.items() if name != RUN]
-        return cls(np.array(levels, np.int64), mean, change, diff_mean, run, np.array(of_svm, np.int64))
+        has_floor = np.array([name in NEVER_NEGATIVE for name in features], np.bool_)
+        return cls(
+            np.array(levels, np.int64), mean, change, diff_mean, run, np.array(of_svm, np.int64), has_floor
+        )
 
     @property
     def place_of_mean(self) -> int:

@@ -23,10 +23,30 @@ function percent(part, whole) {
   return `${share === 0 ? "0" : share < 0.01 ? "< 0.01" : share < 1 ? share.toFixed(2) : share.toFixed(1)} %`;
 }
 
-function number(x) {
+function number(x, digits = 4) {
   if (x === null || x === undefined || !Number.isFinite(x)) return "–";
   const size = Math.abs(x);
-  return (size !== 0 && (size >= 1e6 || size < 1e-3) ? x.toExponential(2) : String(Number(x.toPrecision(4)))).replace("-", "−");
+  const shown = Number(x.toPrecision(Math.min(digits, 7)));
+  return (size !== 0 && (size >= 1e6 || size < 1e-3) ? shown.toExponential() : String(shown)).replaceAll("-", "−");
+}
+
+// A value and its expected range: two digits of the width, rounded outward, or more to tell the value from it.
+function rangeWords(x, lower, upper) {
+  const width = upper - lower;
+  if (![x, lower, upper].every(Number.isFinite)) return number(x);
+  if (!(width > 1e-6 * Math.max(Math.abs(x), Math.abs(upper)))) return `${number(x)}, expected ${number((lower + upper) / 2)}`;
+  const inside = x >= lower && x <= upper;
+  const rounded = (digits) => [Math.round(x * 10 ** digits), Math.floor(lower * 10 ** digits + 1e-6), Math.ceil(upper * 10 ** digits - 1e-6)];
+  let digits = 1 - Math.floor(Math.log10(width));
+  for (let more = 0; more < 6; more += 1) {
+    const [at, from, to] = rounded(digits);
+    if (inside || at < from || at > to) break;
+    digits += 1;
+  }
+  const [, ...bounds] = rounded(digits);
+  // A number that is packed has seven digits.
+  const shown = (n) => number(n, Math.max(4, digits + Math.floor(Math.log10(Math.abs(n) || 1)) + 1));
+  return `${shown(x)}, expected ${bounds.map((n) => shown(n / 10 ** digits)).join(" to ")}`;
 }
 
 // A severity has no upper end: two decimals below 1, none from 10 on.

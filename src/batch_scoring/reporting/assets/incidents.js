@@ -4,8 +4,8 @@ const INCIDENTS_A_PAGE = 10;
 const SENSORS_AT_FIRST = 6;
 const SEVERITIES = [0.3, 1, 3];
 const PRIORITIES = ["low", "medium", "high", "critical"];
-const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of, young, advice], i) => ({
-  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, feature, of, young, advice,
+const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice], i) => ({
+  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice,
 }));
 
 // Colours of severity: like the map's, from faint to strong.
@@ -57,24 +57,19 @@ function lengthWords(seconds) {
   return [whole && `${whole} ${large}`, rest && `${rest} ${small}`].filter(Boolean).join(" ") || "0 min";
 }
 
-// What the worst window was, and what would have been usual then.
-function peakWords({ of: rows, severity, feature, nSensors }) {
-  const worst = rows.find((row) => row[5] === severity && row[6] === feature);
-  const [found, from, to] = worst?.[11] ?? [null, null, null];
-  if (found === null || from === null || to === null) {
-    const stuckAt = feature === "equal_run" && worst ? `stuck at ${number(worst[8])}: ` : "";
-    return `${stuckAt || "most unusual: "}${featureWords(feature)}`;
-  }
-  // Bounds lie as far below as above: a spread has none below 0.
-  const least = feature === "std" ? Math.max(from, 0) : from;
-  const sensor = nSensors > 1 ? `${worst[0]}, ` : "";
-  return `at worst, ${day(worst[7], false)} ${clock(worst[7])}: ${sensor}${featureWords(feature)} ${number(found)}, expected ${number(least)} to ${number(to)}`;
+// What led it, and what would have been usual then.
+const leadWords = (feature, words) => [featureWords(feature), words.replaceAll("-", "−")].filter(Boolean).join(" ");
+
+function peakWords({ of: rows, severity, peak, sensor, feature, words, nSensors }) {
+  const worst = rows.find((row) => row[0] === sensor && row[7] === peak);
+  const stuckAt = feature === "equal_run" && worst ? `stuck at ${number(worst[8])}: ` : "";
+  return `peak severity ${severityWords(severity)}, ${day(peak, false)} ${clock(peak)}; ${nSensors > 1 ? `${sensor}, ` : ""}${stuckAt}${leadWords(feature, words)}`;
 }
 
 function howWords(incident) {
-  const { kind, start, end, windows, severity, devices, nDevices } = incident;
+  const { kind, start, end, windows, devices, nDevices } = incident;
   if (isSilent(incident)) return `no window for ${lengthWords(end - start)}${kind === "source_silent" ? `; ${plural(nDevices, "device")}` : ""}`;
-  const peak = `${plural(windows, "window")}; peak severity ${severityWords(severity)}; ${peakWords(incident)}`;
+  const peak = `${plural(windows, "window")}; ${peakWords(incident)}`;
   return kind === "fleet_event" ? `${namesWords(devices, nDevices, "devices at once")}; ${peak}` : peak;
 }
 
@@ -181,7 +176,7 @@ function outlierList() {
     { title: "Sensor", of: (r) => incidentLink(r[0], r[1], r[2], r[2] + data.window) },
     { title: "When (UTC)", of: (r) => time(r[2]), number: true },
     { title: "Severity", of: (r) => severityWords(r[3]), number: true },
-    { title: "Most unusual", of: (r) => featureWords(r[4]) },
+    { title: "Most unusual", of: (r) => leadWords(r[4], r[5]) },
   ], outliers);
   $("outlier-note").textContent = n > outliers.length ? `The first ${count(outliers.length)} of ${count(n)}.` : "";
 }

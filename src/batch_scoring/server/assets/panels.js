@@ -100,11 +100,11 @@ function wordsAt(t) {
   const { value, score, threshold } = one.unpacked;
   const start = one.starts[i];
   const k = one.ranges ? one.ranges.t.indexOf(start) : -1;
-  const range = k >= 0 ? `, expected ${number(one.ranges.lower[k])} to ${number(one.ranges.upper[k])}` : "";
+  const range = k >= 0 ? rangeWords(value[i], one.ranges.lower[k], one.ranges.upper[k]) : number(value[i]);
   const flag = one.flags.indexOf(i);
   const verdict = flag < 0 ? "" : ` Anomaly, severity ${severityWords(one.severity[flag])}; furthest from normal: ${featureWords(one.feature[flag])}.`;
   const rule = one.rules.find(([at]) => at === i);
-  return `${stretch(start, start + data.window)} UTC: ${number(value[i])}${range}; score ${number(score[i])}, threshold ${number(threshold[i])}.${verdict}${rule ? ` Rule: ${rule[1]}.` : ""}${tail}`;
+  return `${stretch(start, start + data.window)} UTC: ${range}; score ${number(score[i])}, threshold ${number(threshold[i])}.${verdict}${rule ? ` Rule: ${rule[1]}.` : ""}${tail}`;
 }
 
 const isTouched = () => matchMedia("(hover: none)").matches;
