@@ -58,7 +58,7 @@ def test_a_line_says_what_was_measured_and_what_would_have_been_usual(browser, t
         )
 
 
-def test_a_severity_has_no_upper_end_on_the_page(browser, tmp_path):
+def test_a_large_severity_has_no_decimals_on_the_page(browser, tmp_path):
     rows = prediction_rows("a", values=[1] * 60, anomalies=[4, 5], severity=61.6)
     with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
         assert page.inner_text("#incident-list .severity b") == "medium"

@@ -347,7 +347,7 @@ def _wrap(items: list[str]) -> list[str]:
 
 
 def write_severity(severity: float) -> str:
-    """Format a severity, which has no upper limit, in two or three digits.
+    """Format a severity or a priority in two or three digits.
 
     Examples
     --------

@@ -347,13 +347,13 @@ PREDICTIONS = _table(
     is_anomaly=_flag("`score < threshold`, unless `rule` says otherwise"),
     severity=_float(
         "decades",
-        "0 at the threshold or above it. Combined detector: `threshold − score`, without an upper end; 1 is "
-        "ten times rarer than an anomaly must be. One-class SVM: 0 to 1, where 1 is far from all support "
+        "0 at the threshold or above it. Combined detector: `threshold − score`, which ends at 100; 1 is ten "
+        "times rarer than an anomaly must be. One-class SVM: 0 to 1, where 1 is far from all support "
         "vectors",
     ),
     top_feature=_text(
-        "feature farthest from its median, in spreads; of the one-class SVM from its mean, in standard "
-        "deviations"
+        "feature farthest from its median, in spreads; `mean` where it, `min` and `max` are all unusual, on "
+        "one side. Of the one-class SVM farthest from its mean, in standard deviations"
     ),
     contributions=Column(
         pa.map_(pa.string(), pa.float64()),

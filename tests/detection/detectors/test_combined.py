@@ -271,6 +271,39 @@ def test_one_normal_window_in_a_hundred_leaves_the_expected_range():
     assert 0.005 < share < 0.02
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        # Each window rises or falls by one: every feature ties, and so do all distances.
+        np.array([[0.0, 1.0] * 6, [1.0, 0.0] * 6] * 120),
+        np.zeros((240, 12)),
+        np.full((240, 12), 1e-300),
+    ],
+    ids=["ties", "always 0", "always nearly 0"],
+)
+def test_severity_ends_and_evidence_goes_on_ranking(values):
+    model, _ = fitted(windows_of(values))
+    found = scored(model, windows_of(np.stack([values[0], values[0] + 3, values[0] + 3e6])))
+    assert found["is_anomaly"] == [False, True, True]
+    assert found["severity"] == [0.0, 100.0, 100.0]
+    score, threshold = np.array(found["score"]), np.array(found["threshold"])
+    np.testing.assert_allclose(threshold - score, [threshold[0] - score[0], 100, 100])
+    assert np.isfinite(found["evidence"]).all()
+    assert found["evidence"][1] <= found["evidence"][2]
+    decades = [value for _, value in found["contributions"][1]]
+    assert max(decades) == pytest.approx(100 - threshold[0])
+
+
+def test_within_its_end_severity_is_how_much_rarer_than_the_threshold(of_noise):
+    center = of_noise.rows.values("center")
+    X = center + np.outer([5.0, 50.0, 500.0], np.array([1.0, 0, 1, 1, 0, 0]))
+    found = scored(of_noise, X)
+    severity = np.array(found["severity"])
+    assert (np.diff(severity) > 1).all()
+    assert severity[-1] < 100
+    np.testing.assert_array_equal(severity, np.array(found["threshold"]) - np.array(found["score"]))
+
+
 def test_nothing_below_0_is_expected_of_a_spread():
     # Of three readings: the spread is often half of what it is in the middle, or twice.
     model, _ = fitted(windows_of(np.random.default_rng(4).normal(size=(400, 3))))

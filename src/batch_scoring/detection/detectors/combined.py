@@ -45,10 +45,16 @@ from batch_scoring.tables.schemas import COMBINED
 # Scoring a dozen windows of 20,000 models besides the SVM: 34 ms with 1,024 to 8,192 models at a time; 50 ms
 # all at once, which exceeds the cache; 58 ms with 128.
 _BLOCK_MODELS = 1024
+# Severity ends here. Tails are extrapolated from some thousand windows: whether something is rarer by a
+# hundred decades or by a billion says how narrow the training was, not how bad the window is.
+MOST_SEVERE = 100.0
 
 
 class Combined:
-    """Scores are log10 of the tail probability, estimated from above; it can be recalibrated."""
+    """Scores are log10 of the tail probability, estimated from above; it can be recalibrated.
+
+    They end ``MOST_SEVERE`` decades below the threshold; evidence does not.
+    """
 
     name = "combined"
     schema = COMBINED
@@ -126,14 +132,16 @@ class Combined:
             )
         svm, _ = score_rows(rbf_models(models, roles.of_svm.size), treated, offsets, n_threads)
         svm /= models.numbers("rho")[known]
+        threshold = models.numbers("threshold")[known]
+        least = threshold - MOST_SEVERE
         score, evidence, top = np.empty(len(X)), np.empty(len(X)), np.empty(len(X), np.int64)
         for some, rows in zip(blocks, rows_of, strict=True):
             rare = tail_decades(z[:, rows], svm[rows], counts[some], curves.part(some))
-            score[rows], evidence[rows] = -rare.calibrated, rare.evidence
+            score[rows], evidence[rows] = np.maximum(-rare.calibrated, least[rows]), rare.evidence
             top[rows] = _largest(z[:, rows])
-        threshold = models.numbers("threshold")[known]
         flagged = score < threshold
         parts = contributions(z[:, flagged], np.bincount(known[flagged], minlength=counts.size), curves)
+        np.minimum(parts, -least[flagged, None], out=parts)
         limit = _limits(models, curves, roles)
         expected = _expected(X, start_us, known, top, limit, combined, roles)
         severity = np.maximum(threshold - score, 0.0)

@@ -49,7 +49,7 @@ function rangeWords(x, lower, upper) {
   return `${shown(x)}, expected ${bounds.map((n) => shown(n / 10 ** digits)).join(" to ")}`;
 }
 
-// A severity has no upper end: two decimals below 1, none from 10 on.
+// A severity is 0 to 100, or more in rows of earlier versions: two decimals below 1, none from 10 on.
 const severityWords = (x) => (x === null || !Number.isFinite(x) ? "–" : x.toFixed(x < 1 ? 2 : x < 10 ? 1 : 0));
 
 const FEATURES = {

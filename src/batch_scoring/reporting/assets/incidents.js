@@ -11,7 +11,7 @@ const incidents = data.incidents.rows.map(([kind, device, start, end, open, leve
 // Colours of severity: like the map's, from faint to strong.
 const severityLevel = (x) => `h${2 + SEVERITIES.filter((level) => x >= level).length}`;
 
-// Severity has no upper end, so the bar's length goes by its logarithm; from 10 on it is full.
+// Most severities are below 10, so the bar's length goes by its logarithm; from 10 on it is full.
 function severityMark(x) {
   const fill = make("i", { class: severityLevel(x) });
   fill.style.width = `${Math.min(100, Math.max(4, (100 * Math.log1p(x)) / Math.log1p(10)))}%`;
