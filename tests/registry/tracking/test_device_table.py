@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.detectors.combined_tails import N_BOTH
+from batch_scoring.detection.detectors.tail_curves import N_NUMBERS
+from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.registry.tracking.device_table import (
     device_tables,
     first_devices,
@@ -90,3 +92,20 @@ def test_one_devices_numbers_name_their_features():
         row["scale"][0],
     )
     assert [*chain(*numbers["support_vectors"])] == row["support_vectors"]
+
+
+def test_of_a_combined_model_each_list_is_named_by_the_features_that_it_is_of():
+    row = make_model(devices=["a"]).table.to_pylist()[0]
+    own = {"kind": "plain", "center": [5.0, 0.5, 3.0], "spread": [1.0, 0.1, 2.0], "time_of_day": []}
+    curves = {"distance_curve": [1.0] * N_NUMBERS, "svm_curve": [1.0] * N_NUMBERS, "curve": [1.0] * N_BOTH}
+    more = {"time_zone": "UTC", "fit_version": 3}
+    table = pa.Table.from_pylist([{**row, **own, **curves, **more}], schema=COMBINED)
+    info = FleetInfo("vibration", ("mean", "std", "equal_run"), 300.0, {}, detector="combined")
+
+    numbers = model_numbers(in_file(FleetModel.build(table, info)), "a")
+
+    assert [numbers[f"mean of {name}"] for name in ("mean", "std")] == row["mean"]
+    assert "mean of equal_run" not in numbers
+    assert [numbers[f"center of {name}"] for name in info.features] == own["center"]
+    assert [*chain(*numbers["support_vectors"])] == row["support_vectors"]
+    assert {len(vector) for vector in numbers["support_vectors"]} == {2}

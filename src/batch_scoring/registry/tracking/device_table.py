@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import require_known
+from batch_scoring.detection.detectors.preprocessing import RUN
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.schemas import STATUS
@@ -19,6 +20,8 @@ from batch_scoring.tables.schemas import STATUS
 _STATUS_COLUMNS = pa.schema([STATUS.field(name) for name in ("device", "status", "n_windows", "message")])
 # Columns of models' rows that are shown by their length.
 _LENGTHS = {"dual_coef": "n_support_vectors"}
+# Columns with a number a feature.
+_OF_FEATURES = ("mean", "scale", "center", "spread")
 
 
 def device_tables(models: FleetFile, status: pa.Table | None) -> Iterator[pa.Table]:
@@ -94,7 +97,7 @@ def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
 
     Examples
     --------
-    A model over ``mean`` and ``std`` has ``mean of mean``, ``scale of mean``, ``mean of std``, …
+    A model over ``mean`` and ``std`` has ``mean of mean``, ``mean of std``, ``scale of mean``, …
     """
     known: list[str] = []
     for batch in models.batches():
@@ -104,12 +107,16 @@ def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
             break
     else:
         require_known("device", [device], known)
-    d = len(models.info.features)
     numbers: dict[str, Any] = {"device": device} | {name: row[name] for name in _numbers(models.info.schema)}
-    for place, feature in enumerate(models.info.features):
-        numbers |= {f"{name} of {feature}": row[name][place] for name in ("mean", "scale") if name in row}
+    features = models.info.features
+    # A list of one number fewer is the combined detector's SVM's, which knows nothing of equal runs.
+    of_svm = [name for name in features if name != RUN]
+    for name in (one for one in _OF_FEATURES if one in row):
+        named = features if len(row[name]) == len(features) else of_svm
+        numbers |= {f"{name} of {feature}": value for feature, value in zip(named, row[name], strict=True)}
     if "support_vectors" not in row:
         return numbers
+    d = len(row["mean"])
     vectors = [
         row["support_vectors"][first : first + d] for first in range(0, len(row["support_vectors"]), d)
     ]
