@@ -108,6 +108,8 @@ def test_it_does_as_estimators_do(fitted, broken, tmp_path):
     loaded = FleetDetector.load(tmp_path / "saved")
     assert loaded.get_params() == fitted.get_params()
     assert loaded.predict(broken).equals(expected)
+    assert loaded.status_.equals(fitted.status_)
+    assert loaded.n_series_ == fitted.n_series_ == 4
     with pytest.raises(InputError, match="exists"):
         fitted.save(tmp_path / "saved")
     with pytest.raises(InputError, match="not a saved detector"):

@@ -11,17 +11,18 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from batch_scoring import __version__
-from batch_scoring.api.frames import as_native, as_table
+from batch_scoring.api.frames import as_native, as_table, library_of
 from batch_scoring.api.site import Site, verify_models
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import suggestion
 from batch_scoring.settings_check import GROUPS
 
-_SETTINGS, _MODELS = "detector.json", "models"
+_SETTINGS, _MODELS, _STATUS = "detector.json", "models", "status.parquet"
 _FORMAT = 1
 
 
@@ -117,8 +118,7 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
                 f"{row['device']!r} and sensor {row['sensor']!r}: {row['message'] or row['status']}"
             )
         self._models = models
-        self.status_ = as_native(status, readings)
-        self.n_series_ = sum(status == "ok" for status in status["status"].to_pylist())
+        self._keep_status(status, library_of(readings))
         return self
 
     def predict(self, readings: Any) -> Any:
@@ -149,7 +149,7 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
             predictions = site.score()
             self.refused_ = self._refused(site, readings)
             _warn_of_unscored(site)
-        return as_native(predictions, readings)
+        return as_native(predictions, library_of(readings))
 
     def incidents(self, readings: Any) -> Any:
         """Score the windows of readings and join their anomalies to incidents, the first to look at first.
@@ -174,7 +174,7 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
             incidents = site.find_incidents()
             self.refused_ = self._refused(site, readings)
             _warn_of_unscored(site)
-        return as_native(incidents, readings)
+        return as_native(incidents, library_of(readings))
 
     def save(self, path: str | Path) -> None:
         """Write settings and models into a folder, which must not exist.
@@ -190,6 +190,8 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
         if place.exists():
             raise InputError(f"{place} exists; expected the name of a new folder, or remove it first")
         known = {"format": _FORMAT, "version": __version__, "parameters": self.get_params()}
+        if hasattr(self, "_status"):
+            known["library"] = library_of(self.status_)
         try:
             text = json.dumps(known, indent=2) + "\n"
         except TypeError as error:
@@ -199,6 +201,8 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
         unfinished = place.with_name(f"{place.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(self._folder(), unfinished / _MODELS)
+        if hasattr(self, "_status"):
+            pq.write_table(self._status, unfinished / _STATUS)
         (unfinished / _SETTINGS).write_text(text)
         unfinished.rename(place)
 
@@ -216,6 +220,8 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
             known = json.loads((place / _SETTINGS).read_text())
             is_later, version = known["format"] > _FORMAT, known["version"]
             detector = None if is_later else cls(**known["parameters"])
+            # Detectors of earlier versions were saved without.
+            status = pq.read_table(place / _STATUS) if "library" in known else None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{place} is not a saved detector ({error}); expected a folder that FleetDetector.save wrote"
@@ -228,6 +234,8 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
             raise InputError(f"{str(error).partition(';')[0]}; save the detector again") from None
         detector._models = TemporaryDirectory(prefix="batch_scoring_models_")
         shutil.copytree(place / _MODELS, detector._models.name, dirs_exist_ok=True)
+        if status is not None:
+            detector._keep_status(status, known["library"])
         return detector
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -252,6 +260,10 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
                 file = Path(self._models.name, name)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
+
+    def _keep_status(self, status: pa.Table, library: str) -> None:
+        self._status, self.status_ = status, as_native(status, library)
+        self.n_series_ = sum(one == "ok" for one in status["status"].to_pylist())
 
     def _folder(self) -> Path:
         if not hasattr(self, "_models"):
@@ -281,7 +293,7 @@ class FleetDetector(BaseEstimator):  # type: ignore[misc]
             warnings.warn(
                 f"{refused.num_rows:,} readings were refused ({listed}); see refused_", stacklevel=3
             )
-        return as_native(refused, like)
+        return as_native(refused, library_of(like))
 
 
 def _settings_by_step(settings: Any) -> dict[str, dict[str, Any]]:
