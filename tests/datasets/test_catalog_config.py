@@ -1,9 +1,11 @@
-"""The whole catalog can be written as configuration and made of it again, as Kedro's tools do."""
+"""Every entry of the catalog: written as configuration and made of it again; what load and save say."""
 
+import pandas as pd
 import pytest
 import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
+from kedro.io import DatasetError
 
 from batch_scoring.datasets.light_catalog import LightCatalog
 from tests.doc_pages import PROJECT
@@ -34,3 +36,16 @@ def test_a_catalog_is_made_again_of_what_is_written(catalog):
     again = LightCatalog.from_config(*catalog.to_config())
     names = [name for name in catalog if not name.startswith("param")]
     assert [repr(again[name]) for name in names] == [repr(catalog[name]) for name in names]
+
+
+def test_a_frame_that_is_saved_is_refused_by_what_is_expected(catalog):
+    for name in (one for one in catalog if not one.startswith("param")):
+        with pytest.raises(DatasetError, match=r"is read only|DataFrame.*; expected") as raised:
+            catalog.save(name, pd.DataFrame({"a": [1]}))
+        assert name in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["report_page", "run_summary", "run_summary_text", "status_table"])
+def test_a_file_that_no_run_has_written_yet_is_said_with_what_to_do(catalog, name):
+    with pytest.raises(DatasetError, match=r"08_reporting.*does not exist yet; run the preceding pipelines"):
+        catalog.load(name)

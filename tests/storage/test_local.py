@@ -1,10 +1,11 @@
 """A local file is somebody's whole, and what another run wrote is not overwritten without a word."""
 
 import multiprocessing
+from pathlib import Path
 
 import pytest
 
-from batch_scoring.core.errors import ConflictError
+from batch_scoring.core.errors import ConflictError, MachineError
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.local import LocalFolder, atomic_file
 
@@ -74,3 +75,13 @@ def test_of_two_that_create_a_file_one_is_refused(tmp_path):
         LocalFolder(tmp_path).replace("plan", b"theirs", None)
     folder.replace("plan", b"mine", None)
     assert folder.read("plan")[0] == b"mine"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a file system that makes nothing")
+@pytest.mark.parametrize("path", ["/proc/new", "/proc/new/file"])
+def test_where_nothing_can_be_made_the_folder_is_named(path):
+    with (
+        pytest.raises(MachineError, match=r"^/proc(/new)?: nothing can be made there"),
+        atomic_file(Path(path)),
+    ):
+        raise AssertionError

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.datasets.own import FolderDataset, OwnDataset
+from batch_scoring.datasets.own import FolderDataset, OwnDataset, require_kind
 from batch_scoring.storage import open_folder
 
 if TYPE_CHECKING:
     from kedro_datasets._typing import ImagePreview
+
+_FILES = "a mapping of names to bytes"
 
 
 class PngFolder(FolderDataset[dict[str, bytes], dict[str, bytes]]):
@@ -24,6 +26,7 @@ class PngFolder(FolderDataset[dict[str, bytes], dict[str, bytes]]):
 
     def save(self, data: dict[str, bytes]) -> None:
         """Write these drawings, and remove all others."""
+        require_kind(data, dict, _FILES)
         for name, drawing in sorted(data.items()):
             with self._folder.writing(name) as file:
                 file.write(drawing)
@@ -76,6 +79,7 @@ class JudgedSensors(OwnDataset[dict[str, bytes], dict[str, bytes]]):
 
     def save(self, data: dict[str, bytes]) -> None:
         """Write the evaluations of these sensors."""
+        require_kind(data, dict, _FILES)
         if self._folder is None:
             self._kept = self._kept | data
             return

@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from batch_scoring.datasets.own import OwnDataset
+from batch_scoring.datasets.own import OwnDataset, require_kind
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.event_hub.address import DEFAULT_GROUP, Address, read_address
 from batch_scoring.event_hub.checkpoints import Checkpoints, Position, open_checkpoints
+from batch_scoring.tables.streams import Stream
 
 
 class EventHub(OwnDataset[None, Any]):
@@ -173,6 +174,7 @@ class PublishedEvents(OwnDataset[Any, None]):
         InputError
             When the hub cannot be written to.
         """
+        require_kind(data, (pa.Table, Stream), "an Arrow table with the columns device, body and due")
         from batch_scoring.event_hub.send import publish
 
         publish(self._address, data, self._client_options)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from batch_scoring.core.moments import DAY_US
 from batch_scoring.core.redaction import without_keys
 from batch_scoring.datasets.entries import Config, Loads, open_entries
-from batch_scoring.datasets.own import OwnDataset
+from batch_scoring.datasets.own import OwnDataset, require_kind
 from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.registry import tracking
 from batch_scoring.registry.evaluation import TrackedEvaluation
@@ -124,6 +124,7 @@ class TrackedFleetModels(
         if isinstance(data, Look):
             data(TrackedFleetModels.load(self))
             data = {}
+        require_kind(data, dict, "a mapping of sensors to trainings, as the pipeline train makes it")
         if self._staged is not None:
             for training in data.values():
                 self._staged.save(training)
@@ -245,6 +246,7 @@ class ServiceRuns(LoggedRuns[Callable[[int | None], "Figures"]]):
 
     def save(self, data: Callable[[int | None], Figures]) -> None:
         """Log the new days; nothing where no model was ever registered."""
+        require_kind(data, Callable, "a function, as the pipeline track makes it")  # type: ignore[arg-type]
         if tracking.is_new_store(self._place.uri):
             return
         store = self._place.connect(self._experiment)
@@ -264,4 +266,5 @@ class EvaluationRuns(LoggedRuns[TrackedEvaluation]):
 
     def save(self, data: TrackedEvaluation) -> None:
         """Log the evaluation, unless a run has it already."""
+        require_kind(data, TrackedEvaluation, "a TrackedEvaluation, as the pipeline evaluate makes it")
         tracking.log_evaluation(self._place.connect(self._experiment), data)

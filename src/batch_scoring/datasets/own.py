@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from kedro.io import AbstractDataset, DatasetError
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.storage import open_file, open_folder
 
 Saved = TypeVar("Saved")
@@ -40,6 +41,12 @@ class OwnDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
     def save(self, data: Any) -> None:
         """Raise: the dataset is read-only."""
         raise DatasetError(f"{type(self).__name__} is read only")
+
+
+def require_kind(data: Any, kind: type | tuple[type, ...], expected: str) -> None:
+    """Refuse data that a dataset cannot save, such as a frame; raises InputError that says what it takes."""
+    if not isinstance(data, kind):
+        raise InputError(f"{type(data).__name__} is not valid; expected {expected}")
 
 
 def flat_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from batch_scoring.datasets.own import FileDataset
+from batch_scoring.datasets.own import FileDataset, require_kind
 from batch_scoring.storage.parquet import open_parquet, save_parquet
 from batch_scoring.tables.streams import Stream
 
@@ -32,6 +32,7 @@ class ArrowParquetDataset(FileDataset[pa.Table | Stream, pq.ParquetFile]):
 
     def save(self, data: pa.Table | Stream) -> None:
         """Write the rows to a temporary file, then replace the file."""
+        require_kind(data, (pa.Table, Stream), "a pyarrow.Table, such as pyarrow.table(frame)")
         save_parquet(self._folder, self._name, data)
 
     def preview(self, nrows: int = 5) -> TablePreview:

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.entries import Config, open_entries
-from batch_scoring.datasets.own import FolderDataset, OwnDataset
+from batch_scoring.datasets.own import FolderDataset, OwnDataset, require_kind
 from batch_scoring.ingestion.file_formats import FORMATS
 from batch_scoring.ingestion.source_files import SourceFile, list_source_files
 from batch_scoring.ingestion.text_bytes import COMPRESSIONS
@@ -20,6 +20,7 @@ from batch_scoring.storage.parquet import save_parquet
 from batch_scoring.tables.streams import Stream
 
 Files = Mapping[str, pa.Table | Stream]
+_TABLES = "a mapping of names to Arrow tables, such as {'pump-1': pyarrow.table(frame)}"
 
 
 class RawReadings(OwnDataset[Files | Callable[[Mapping[str, str]], Iterable[Files]], Sequence[SourceFile]]):
@@ -66,6 +67,9 @@ class RawReadings(OwnDataset[Files | Callable[[Mapping[str, str]], Iterable[File
             for files in data(self._entries["previous_simulation"].load()):
                 self.save(files)
             return
+        require_kind(data, Mapping, _TABLES)
+        for rows in data.values():
+            require_kind(rows, (pa.Table, Stream), _TABLES)
         folder = open_folder(self._path, self._credentials)
         for name, rows in sorted(data.items()):
             if name in self._entries:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.entries import Entries
-from batch_scoring.datasets.own import FileDataset
+from batch_scoring.datasets.own import FileDataset, require_kind
 from batch_scoring.datasets.whole_files import WholeTextDataset
 from batch_scoring.storage.cache import run_folder
+from batch_scoring.storage.parquet import MAKE
 from batch_scoring.tables.arrow_arrays import strings
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class WholeCSVDataset(FileDataset[pa.Table, pa.Table]):
         """Load the table; types are inferred."""
         from pyarrow.csv import read_csv
 
+        if not self._exists():
+            raise InputError(f"{self._folder.path(self._name)}: {MAKE}")
         rows = read_csv(self._folder.local_copy(self._name, run_folder()))
         for place, column in enumerate(rows.columns):
             if pa.types.is_string(column.type):
@@ -45,6 +49,7 @@ class WholeCSVDataset(FileDataset[pa.Table, pa.Table]):
 
     def save(self, data: pa.Table) -> None:
         """Write the table; only texts that need quotes have them."""
+        require_kind(data, pa.Table, "a pyarrow.Table, such as pyarrow.table(frame)")
         with self._folder.writing(self._name) as file:
             file.write(_lines([data.column_names]))
             for rows in data.to_batches(_ROWS):

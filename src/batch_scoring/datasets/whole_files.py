@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.text import TextDataset
 
-from batch_scoring.datasets.own import flat_config
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.own import flat_config, require_kind
 from batch_scoring.storage import open_file
 from batch_scoring.storage.cache import run_folder
 
@@ -39,6 +40,10 @@ class WholeFile:
         super().__init__(filepath=self._name, **arguments)  # type: ignore[call-arg]
 
     def _get_load_path(self) -> PurePosixPath:
+        if not self._exists():
+            from batch_scoring.storage.parquet import MAKE
+
+            raise InputError(f"{self._folder.path(self._name)}: {MAKE}")
         return PurePosixPath(self._folder.local_copy(self._name, run_folder()))
 
     def _init_config(self) -> dict[str, Any]:
@@ -56,6 +61,7 @@ class WholeTextDataset(WholeFile, TextDataset):  # type: ignore[misc]
 
     def save(self, data: str) -> None:
         """Write the text to a temporary file, then replace the file."""
+        require_kind(data, str, "a text")
         with self._folder.writing(self._name) as file:
             file.write(data.encode())
 
@@ -71,5 +77,9 @@ class WholeJSONDataset(WholeFile, JSONDataset):  # type: ignore[misc]
 
     def save(self, data: Any) -> None:
         """Write the JSON to a temporary file, then replace the file."""
+        try:
+            text = json.dumps(data, **self._save_args)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{error}; expected texts, numbers, lists and mappings of them") from None
         with self._folder.writing(self._name) as file:
-            file.write(json.dumps(data, **self._save_args).encode())
+            file.write(text.encode())

@@ -7,11 +7,11 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-from batch_scoring.core.errors import ConflictError
+from batch_scoring.core.errors import ConflictError, MachineError
 from batch_scoring.core.locks import locked
 from batch_scoring.core.system_errors import naming
 from batch_scoring.storage.folder import Entry, Folder
@@ -124,11 +124,17 @@ def atomic_file(path: Path, former: str | None = _WHAT_WAS_SEEN) -> Iterator[IO[
     ------
     ConflictError
         When another run is writing this file, or has written other bytes meanwhile.
+    MachineError
+        Where its file system takes no new files.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.partial")
     try:
-        with locked(path.with_name(f".{path.name}.lock")):
+        with ExitStack() as stack:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(path.with_name(f".{path.name}.lock")))
+            except FileNotFoundError:  # as below /proc
+                raise MachineError(f"{path.parent}: nothing can be made there; name another folder") from None
             try:
                 with naming(path), beside.open("wb") as file:
                     yield file
