@@ -20,9 +20,9 @@ def windows(**starts):
     return pa.table({"device": pa.array(device, pa.string()), "window_start": pa.array(at, START_FIELD.type)})
 
 
-def found(table, share, first=0, size=3):
+def found(table, share, first=0, size=3, at_least=1):
     batches = [table.slice(at, size) for at in range(0, table.num_rows, size)]
-    return last_start_of_share(lambda: iter(batches), first, share)
+    return last_start_of_share(lambda: iter(batches), first, share, at_least)
 
 
 @given(st.integers(1, 200), st.floats(0.001, 1))
@@ -54,6 +54,19 @@ def test_windows_before_the_first_do_not_count():
     assert found(table, 0.5, first=10) == 11
     assert found(table, 0.5, first=14) is None
     assert found(windows(), 0.5) is None
+
+
+def test_a_device_with_too_few_windows_does_not_move_it():
+    regular, new = {"a": range(100)}, range(95, 100)
+    alone = found(windows(**regular), 0.7)
+    assert alone == 69
+    assert found(windows(**regular, new=new), 0.7, at_least=6) == alone
+    # One with enough counts as much as the other.
+    assert found(windows(**regular, new=new), 0.7, at_least=5) > 90
+    # Nor does it take part in a range of all windows less.
+    assert found(windows(**regular, new=range(99, 105)), 1.0, at_least=30) == 104
+    # Where all have too few, each counts.
+    assert found(windows(a=[0, 1], b=[5]), 0.5, at_least=30) == 1
 
 
 def test_there_is_always_a_window_in_it():

@@ -2,7 +2,8 @@
 
 By windows, not by the calendar: one reading of a clock that was never set, decades ago, is one window. Each
 device weighs the same, so that one with a much longer history than the others does not push the end of the
-training to before they began.
+training to before they began. A device with too few windows for a model counts for nothing: one that has
+sent for an hour would push the end of the training of the others to that hour.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import positions, to_numpy
 
 
-def last_start_of_share(read: Callable[[], Iterable[pa.Table]], first: int, share: float) -> int | None:
+def last_start_of_share(
+    read: Callable[[], Iterable[pa.Table]], first: int, share: float, at_least: int = 1
+) -> int | None:
     """Return the start of the last window of the share; None where no window starts at ``first`` or later.
 
     Parameters
@@ -28,6 +31,8 @@ def last_start_of_share(read: Callable[[], Iterable[pa.Table]], first: int, shar
         Windows that start before do not count, µs since the epoch.
     share : float
         Above 0 and up to 1: of the windows of each device, the mean over the devices.
+    at_least : int
+        Devices with fewer windows do not count, unless all have fewer.
     """
     counted = [_of_devices(part, first) for part in read()]
     counts = pa.concat_tables([part for part in counted if part.num_rows] or counted[:1]) if counted else None
@@ -35,11 +40,12 @@ def last_start_of_share(read: Callable[[], Iterable[pa.Table]], first: int, shar
         return None
     total = counts.group_by("device").aggregate([("n", "sum")])
     devices, n = total["device"].combine_chunks(), to_numpy(total["n_sum"])
+    weights_of = np.where((n >= at_least) | (n.max() < at_least), 1.0 / n, 0.0)
     starts, weights = [], []
     for part in read():
         start = to_numpy(part["window_start"])
         kept = start >= first
-        weight = 1.0 / n[np.maximum(positions(part["device"], devices), 0)]
+        weight = weights_of[np.maximum(positions(part["device"], devices), 0)]
         distinct, place = np.unique(start[kept], return_inverse=True)
         starts.append(distinct)
         weights.append(np.bincount(place, weight[kept], distinct.size))

@@ -306,7 +306,7 @@ def find_windows(
                     ended = part.filter(pc.less(part["window_start"].cast(pa.int64()), until))
                     yield plant.devices.with_newest(ended)
 
-        last_start = last_start_of_share(read, first, settings.share)
+        last_start = last_start_of_share(read, first, settings.share, settings.fit.min_windows)
         return first + window_us if last_start is None else last_start + window_us
 
     first, last = training_range(
