@@ -56,6 +56,21 @@ def test_devices_and_sensors_are_named_by_pattern(device, sensor, is_out):
     assert left_out(entries((device, sensor, 0, 1)), ".", "pump-1") == ("-" if is_out else ".")
 
 
+@given(st.data())
+def test_many_entries_leave_out_what_each_of_them_does(data):
+    name, at = st.sampled_from(["*", "a", "b", "?"]), st.integers(0, 20)
+    row = st.tuples(name, st.sampled_from(["*", "s"]), at, at.map(lambda n: n + 1))
+    rows = [
+        (device, sensor, start, start + length, *every)
+        for device, sensor, start, length in data.draw(st.lists(row, max_size=8))
+        for every in [data.draw(st.sampled_from([(), (), ("day",)]))]
+    ]
+    alone = [left_out(entries(one), "." * 30) for one in rows]
+    assert left_out(entries(*rows), "." * 30) == "".join(
+        "-" if "-" in at_once else "." for at_once in zip("." * 30, *alone, strict=True)
+    )
+
+
 def test_an_entry_comes_again_every_day_from_its_first_time_on():
     calendar = entries(("*", "*", 288 + 2, 288 + 4, "day"))
     assert left_out(calendar, "......") == "......"

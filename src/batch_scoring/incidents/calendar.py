@@ -16,6 +16,7 @@ from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, t
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import CALENDAR, TIMESTAMP
 
+_LONG_AGO = -(2**62)
 PERIODS = {"day": DAY_US, "week": 7 * DAY_US}
 
 
@@ -30,9 +31,7 @@ class Entry:
     period: int
 
     def mask(self, start: Int, end: Int) -> Bool:
-        """Mark the windows that overlap it, shape (n,)."""
-        if not self.period:
-            return (start < self.end) & (end > self.start)
+        """Mark the windows that overlap it where it comes again, shape (n,)."""
         phase = (start - self.start) % self.period
         overlaps = (phase < self.end - self.start) | (phase + (end - start) > self.period)
         return overlaps & (end > self.start)
@@ -48,6 +47,25 @@ class Entry:
             if not self.period:
                 return
             start += self.period
+
+
+class _Times:
+    """The entries of one pattern of devices and sensors: those of once together, since there may be many."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._again = [one for one in entries if one.period]
+        once = sorted((one.start, one.end) for one in entries if not one.period)
+        self._starts, ends = np.array(once, np.int64).reshape(-1, 2).T
+        self._latest = np.maximum.accumulate(ends)
+
+    def mask(self, start: Int, end: Int) -> Bool:
+        """Mark the windows that overlap one of them, shape (n,)."""
+        # Of the entries that begin before a window ends, one must end after it starts.
+        n_begun = np.searchsorted(self._starts, end)
+        found: Bool = np.append(_LONG_AGO, self._latest)[n_begun] > start
+        for entry in self._again:
+            found |= entry.mask(start, end)
+        return found
 
 
 class Calendar:
@@ -72,6 +90,10 @@ class Calendar:
             Entry(row["device"], row["sensor"], start, end, PERIODS.get(row["every"] or "", 0))
             for row, start, end in zip(as_rows(rows), *moments, strict=True)
         ]
+        by_names: dict[tuple[str, str], list[Entry]] = {}
+        for entry in self.entries:
+            by_names.setdefault((entry.device, entry.sensor), []).append(entry)
+        self._times = {names: _Times(entries) for names, entries in by_names.items()}
 
     def mask(self, windows: pa.Table) -> Bool:
         """Mark the windows that are not judged, shape (n,); columns sensor, device, window_start and -end."""
@@ -81,13 +103,12 @@ class Calendar:
         start, end = to_numpy(windows["window_start"]), to_numpy(windows["window_end"])
         names = {name: pc.unique(windows[name]) for name in ("device", "sensor")}
         number = {name: positions(windows[name], names[name]) for name in names}
-        for entry in self.entries:
-            mine = entry.mask(start, end)
-            if entry.device != ALL:
-                mine &= self._devices.are_like(names["device"], entry.device)[number["device"]]
-            if entry.sensor != ALL:
-                mine &= are_like(names["sensor"], entry.sensor)[number["sensor"]]
-            found |= mine
+        for (device, sensor), times in self._times.items():
+            mine = self._devices.are_like(names["device"], device)[number["device"]]
+            mine &= are_like(names["sensor"], sensor)[number["sensor"]]
+            rows = np.flatnonzero(mine)
+            if rows.size:
+                found[rows] |= times.mask(start[rows], end[rows])
         return found
 
     def mask_before(self, windows: pa.Table) -> Bool:
@@ -122,13 +143,14 @@ class Calendar:
         """
         found: list[tuple[Int, Int, Int]] = []
         for entry in self.entries:
-            if sensors is None and entry.sensor != ALL:
+            times = list(entry.stretches(since, until))
+            if not times or (sensors is None and entry.sensor != ALL):
                 continue
             mine = self._devices.are_like(devices, entry.device)
             if sensors is not None:
                 mine &= are_like(sensors, entry.sensor)
             rows = np.flatnonzero(mine)
-            for start, end in entry.stretches(since, until):
+            for start, end in times:
                 found.append((rows, np.full(rows.size, start), np.full(rows.size, end)))
         nothing = np.zeros(0, np.int64)
         rows, starts, ends = (np.concatenate([nothing, *(one[i] for one in found)]) for i in range(3))
