@@ -158,6 +158,29 @@ def test_a_file_is_read_with_all_for_what_is_not_named(tmp_path):
     assert row["end"] - row["start"] == timedelta(days=2)
 
 
+def test_blanks_behind_commas_are_no_part_of_ids(tmp_path):
+    path = Path(tmp_path, "calendar.csv")
+    path.write_text(
+        'device, sensor, start, end\na, s, 2026-01-03, 2026-01-05\nb, " t", 2026-01-03, 2026-01-05\n'
+    )
+    assert [(row["device"], row["sensor"]) for row in read_calendar(path).to_pylist()] == [
+        ("a", "s"),
+        ("b", " t"),
+    ]
+
+
+@pytest.mark.parametrize("names", ["machine", "machine,sensor", "device,tag"])
+def test_a_calendar_whose_devices_have_another_column_is_not_one_of_all(tmp_path, names):
+    path = Path(tmp_path, "calendar.csv")
+    path.write_text(f"{names},start,end\n{'x,' * len(names.split(','))}2026-01-03,2026-01-05\n")
+    with pytest.raises(
+        InputError, match=r"line 2: there is no column '(machine|tag)'; known are device, sensor"
+    ):
+        read_calendar(path)
+    path.write_text("device,sensor,start,end,who\na,,2026-01-03,2026-01-05,me\n")
+    assert read_calendar(path).num_rows == 1
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

@@ -154,7 +154,10 @@ def _read_csv(path: Path, name: str) -> Iterator[tuple[str, dict[Any, Any]]]:
         file.seek(0)
         # No column's name begins with a digit, and every time does.
         has_header = not first.lstrip(' "')[:1].isdigit()
-        reader = csv.DictReader(file, None if has_header else _TIMES, strict=True, delimiter=delimiter)
+        # A blank behind a comma is no part of an id, which would match nothing.
+        reader = csv.DictReader(
+            file, None if has_header else _TIMES, strict=True, delimiter=delimiter, skipinitialspace=True
+        )
         header = "the header" if has_header else "the two times of a file without a header"
         fixed = {} if has_header else {"device": Path(name).stem, "sensor": ALL}
         for values in reader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def read_calendar(path: Path | str, name: str | None = None) -> pa.Table:
     """Read a file of times in which nothing is judged: as :func:`read_labels` does, into ``CALENDAR``.
 
     ``device`` and ``sensor`` may be patterns, empty or missing for all. ``every`` is ``day``, ``week`` or
-    empty, ``reason`` is free text.
+    empty, ``reason`` is free text. Without ``device`` or ``sensor`` another column than these is an error:
+    a calendar with its devices under another name would leave out the whole fleet.
     """
     return read_table(Path(path), CALENDAR, [BEGIN, END], _unjudged, name)
 
@@ -78,10 +80,7 @@ def read_devices(path: Path | str, name: str | None = None) -> pa.Table:
     where: list[str] = []
 
     def device(row: WrittenRow) -> tuple[Any, ...]:
-        for column in row.values:
-            if column not in DEVICES.names:
-                hint = suggestion(column, DEVICES.names) or f"known are {', '.join(DEVICES.names)}"
-                raise InputError(f"{row.where}: there is no column {column!r}; {hint}")
+        _require_known(row, DEVICES.names)
         where.append(row.where)
         names = (row.text("id"), row.optional_text("replaces"))
         return *names, row.optional_time("retired"), row.optional_text("group")
@@ -91,7 +90,16 @@ def read_devices(path: Path | str, name: str | None = None) -> pa.Table:
     return rows
 
 
+def _require_known(row: WrittenRow, known: Sequence[str]) -> None:
+    for column in row.values:
+        if column not in known:
+            hint = suggestion(column, known) or f"known are {', '.join(known)}"
+            raise InputError(f"{row.where}: there is no column {column!r}; {hint}")
+
+
 def _unjudged(row: WrittenRow) -> tuple[Any, ...]:
+    if not {"device", "sensor"} <= row.values.keys():
+        _require_known(row, [*CALENDAR.names, *BEGIN, *END])
     start, end = row.interval()
     every = row.optional_text("every")
     every = every if every is None else every.strip().lower()
