@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from batch_scoring.alerts.settings import read_sinks
 from batch_scoring.alerts.sinks.base import OpenSinks, Sink, UnreachableError
 from batch_scoring.datasets.entries import Entries
-from batch_scoring.datasets.own import OwnDataset
+from batch_scoring.datasets.own import OwnDataset, require_kind
 from batch_scoring.storage.row_table import Update
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class Alerts(Entries):
     """
 
     def save(self, data: Callable[[OpenSinks], Iterator[Update]]) -> None:  # type: ignore[override]
-        """Send, and note it in the ledger."""
+        """Send, and note it in the ledger; raises InputError on anything but a function."""
+        require_kind(data, Callable, "a function of what opens the sinks, as the pipeline notify makes it")
         for update in data(self._entries["notification_sinks"].load()):
             self._entries["notifications"].save(update)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from kedro.io import AbstractDataset
 
-from batch_scoring.datasets.own import OwnDataset
+from batch_scoring.datasets.own import OwnDataset, require_kind
 
 Config = Mapping[str, Mapping[str, Any]]
 
@@ -60,7 +60,8 @@ class Entries(OwnDataset[Mapping[str, Any], Any]):
         return Loads(self._entries)
 
     def save(self, data: Mapping[str, Any]) -> None:
-        """Save each item to the entry of its name, in order."""
+        """Save each item to the entry of its name, in order; raises InputError on anything but a mapping."""
+        require_kind(data, Mapping, f"a mapping of {', '.join(self._entries)} to what these take")
         for name, value in data.items():
             self._entries[name].save(value)
 

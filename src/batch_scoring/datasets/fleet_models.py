@@ -246,7 +246,7 @@ class ServiceRuns(LoggedRuns[Callable[[int | None], "Figures"]]):
 
     def save(self, data: Callable[[int | None], Figures]) -> None:
         """Log the new days; nothing where no model was ever registered."""
-        require_kind(data, Callable, "a function, as the pipeline track makes it")  # type: ignore[arg-type]
+        require_kind(data, Callable, "a function, as the pipeline track makes it")
         if tracking.is_new_store(self._place.uri):
             return
         store = self._place.connect(self._experiment)

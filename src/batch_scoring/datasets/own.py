@@ -43,8 +43,8 @@ class OwnDataset(AbstractDataset[Saved, Loaded], Generic[Saved, Loaded]):
         raise DatasetError(f"{type(self).__name__} is read only")
 
 
-def require_kind(data: Any, kind: type | tuple[type, ...], expected: str) -> None:
-    """Refuse data that a dataset cannot save, such as a frame; raises InputError that says what it takes."""
+def require_kind(data: Any, kind: Any, expected: str) -> None:
+    """Refuse data that is not of a kind, as `isinstance` takes it; raises InputError."""
     if not isinstance(data, kind):
         raise InputError(f"{type(data).__name__} is not valid; expected {expected}")
 

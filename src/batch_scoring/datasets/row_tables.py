@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from batch_scoring.core.errors import ConflictError, InputError
+from batch_scoring.core.errors import ConflictError
 from batch_scoring.datasets.entries import Entries
-from batch_scoring.datasets.own import FolderDataset
+from batch_scoring.datasets.own import FolderDataset, require_kind
 from batch_scoring.storage.opened_table import OpenedTable
 from batch_scoring.storage.row_table import RowTable, Update
 from batch_scoring.storage.table_version import REMAKE
@@ -60,12 +60,12 @@ class RowTableDataset(FolderDataset[Update, RowTable]):
 
     def save(self, data: Update) -> None:
         """Commit an update to the latest version; raises InputError on anything else, such as a frame."""
-        if not callable(data):
-            raise InputError(
-                f"{type(data).__name__} is not valid; expected an update, such as "
-                "`lambda table: Change(schema, [[rows]])`; readings of your own come in by "
-                "`kedro run --pipelines=ingest`"
-            )
+        require_kind(
+            data,
+            Callable,
+            "an update, such as `lambda table: Change(schema, [[rows]])`; readings of your own come in by "
+            "`kedro run --pipelines=ingest`",
+        )
         for attempt in range(TRIES):
             table = self.load()
             try:
@@ -92,7 +92,8 @@ class RowTables(Entries):
     """All tables of a workspace: ``load`` gives a mapping of them, ``save`` takes a function of them."""
 
     def save(self, data: Callable[..., object]) -> None:  # type: ignore[override]
-        """Call the function with the tables, by their names."""
+        """Call the function with the tables, by their names; raises InputError on anything else."""
+        require_kind(data, Callable, "a function of the tables, as the pipeline maintain makes it")
         data(**self.load())
 
     def _exists(self) -> bool:
