@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.moments import DAY_US, HOUR_US
+from batch_scoring.incidents.adjoining import are_silent_now, join_adjoining
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.evidence import MOST_OF_AN_OUTLIER, for_how_long, outlier_priority
 from batch_scoring.incidents.flapping import join_flaps
@@ -36,7 +37,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_numpy,
 )
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, OUTLIER
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS, OUTLIER
 
 _SERIES = ("device", "sensor")
 BEYOND_A_LIMIT = "beyond a limit"
@@ -96,7 +97,7 @@ def roll_up(
         Schema INCIDENTS, of any sensors and devices, in any order: from the beginning of the block on that
         ``since`` lies in.
     gaps : pyarrow.Table
-        Schema GAPS: the last row of each series, and the gaps of the weeks before ``since``.
+        Schema GAPS: the last row of each series, and the gaps since weeks before that block.
     rules : RollUpRules
     since : int
         What ended earlier is left out, microseconds since the epoch.
@@ -115,18 +116,27 @@ def roll_up(
     incidents = with_units_carried(incidents, to_numpy(incidents["start"]) // rules.block_us)
     known = Gaps.of(gaps, rules.devices)
     found_silences = find_silences(known, rules.silence, rules.calendar)
+    is_over = are_silent_now(incidents, known, found_silences[1:])
+    incidents = incidents.set_column(
+        incidents.schema.get_field_index("state"),
+        INCIDENTS.field("state"),
+        pc.if_else(to_arrow(is_over), "closed", incidents["state"]),
+    )
     is_event = are_in_events(incidents, known, rules.slack_us)
+    block = since // rules.block_us * rules.block_us
+    source, devices, sensors = (
+        silent_rows(kind, silences, known, rules.slack_us, block)
+        for kind, silences in zip(SILENT, found_silences, strict=True)
+    )
     found = [
         _of_devices(incidents.filter(to_arrow(~is_event)), rules),
         events_of_fleet(incidents.filter(to_arrow(is_event)), rules.slack_us),
-        *(
-            silent_rows(kind, silences, known, rules.slack_us, since)
-            for kind, silences in zip(SILENT, found_silences, strict=True)
-        ),
+        source,
+        devices,
+        sensors,
     ]
-    rows = pa.concat_tables(found)
-    rows = rows.filter(to_arrow(to_numpy(rows["end"]) >= since)).combine_chunks()
-    return _ranked(_identified(rows, rules.devices))
+    rows = join_adjoining(_identified(pa.concat_tables(found), rules.devices), rules.slack_us)
+    return _ranked(rows.filter(to_arrow(to_numpy(rows["end"]) >= since)).combine_chunks())
 
 
 def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:

@@ -24,7 +24,7 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTL
 logger = logging.getLogger(__name__)
 
 # Raise it when the same incidents and gaps shall give another list.
-VERSION = 10
+VERSION = 11
 STEP, GAPS_SEEN, RULES = "incidents", "gaps", "incidents.rules"
 
 
@@ -74,7 +74,7 @@ def update_ranking(
     # The open incident of a device that is gone ends with its days; its silence stays.
     found = recent_incidents(incidents, block)
     steps = find_steps(found, predictions, rules.lasting_us) if predictions is not None else {}
-    rows = roll_up(found, _recent_gaps(gaps, since), rules, since, steps)
+    rows = roll_up(found, _recent_gaps(gaps, microseconds(block)), rules, since, steps)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
     logger.info(
         "incidents: %d device incidents ranked, %d open; %d outlier readings",

@@ -9,7 +9,13 @@ import pyarrow as pa
 
 from batch_scoring.core.moments import DAY_US
 from batch_scoring.incidents.calendar import Calendar
-from batch_scoring.incidents.stretches import deepest_stretches, join_stretches, overlap, usual_length
+from batch_scoring.incidents.stretches import (
+    deepest_stretches,
+    expand,
+    join_stretches,
+    overlap,
+    usual_length,
+)
 from batch_scoring.plant.devices import NOTHING_KNOWN, Devices
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_arrow, to_numpy
@@ -176,9 +182,8 @@ def _explained(
     device, sensor = gaps.device[gaps.is_last], gaps.sensor[gaps.is_last]
     series = device * max(len(gaps.sensors), 1) + sensor
     first, until = (np.searchsorted(of_devices[0], device, side) for side in ("left", "right"))
-    size = until - first
-    row = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size) + np.repeat(first, size)
-    silent = np.repeat(series, size), of_devices[1][row], of_devices[2][row]
+    of, row = expand(first, until)
+    silent = series[of], of_devices[1][row], of_devices[2][row]
     names = gaps.devices.take(to_arrow(device)), gaps.sensors.take(to_arrow(sensor))
     place, start, end = calendar.stretches(*names, since, gaps.now)
     of_series = (series[place], start, end)

@@ -119,6 +119,24 @@ def _covered_before(owner: Int, time: Int, others: tuple[Int, Int, Int]) -> Int:
     return covered
 
 
+def expand(first: Int, until: Int) -> tuple[Int, Int]:
+    """Number the rows of n ranges ``[first, until)``, one range after the other.
+
+    Returns
+    -------
+    of, row : array of shape (m,), int64
+        The range of each, from 0, and the row.
+
+    Examples
+    --------
+    >>> expand(np.array([4, 7, 7]), np.array([6, 7, 8]))
+    (array([0, 0, 2]), array([4, 5, 7]))
+    """
+    size = until - first
+    of = np.repeat(np.arange(size.size), size)
+    return of, np.arange(of.size) - (np.cumsum(size) - size)[of] + first[of]
+
+
 def usual_length(series: Int, start: Int, end: Int, length: Int, memory: int, rank: int, lags: int) -> Float:
     """Return the length that a stretch of its series usually has, as far as was known when it began.
 

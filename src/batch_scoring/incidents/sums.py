@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.incidents.evidence import WORST_SENSORS, levels_of
 from batch_scoring.incidents.steps import CHANGE_OF_UNIT
+from batch_scoring.incidents.stretches import expand
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, constant, distinct, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, OF_PEAK, TIMESTAMP
@@ -93,10 +94,8 @@ def names_of_owners(names: pa.Array, wanted: Int, owner: Int, member: Int) -> tu
     """Return the names of all members of each wanted owner, and their number."""
     order = np.argsort(owner, kind="stable")
     first, until = (np.searchsorted(owner[order], wanted, side) for side in ("left", "right"))
-    size = until - first
-    group = np.repeat(np.arange(wanted.size), size)
-    place = np.arange(group.size) - np.repeat(np.append(0, np.cumsum(size))[:-1], size)
-    members = member[order][np.repeat(first, size) + place]
+    group, row = expand(first, until)
+    members = member[order][row]
     return names_of_groups(names, group, members, np.zeros(members.size))
 
 

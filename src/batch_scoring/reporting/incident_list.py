@@ -24,7 +24,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_arrow,
     to_numpy,
 )
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS, OUTLIER
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FLEET_EVENT, INCIDENTS, OUTLIER
 
 # A device with a hundred sensors may have thousands of incidents in one bad night.
 MAX_OF_A_DEVICE_INCIDENT = 40
@@ -40,8 +40,8 @@ class IncidentList:
     is_known : bool
         False before `incidents` has run.
     devices : pyarrow.Table
-        Schema DEVICE_INCIDENTS: open ones and those ended in the report's range, but no outliers; what is
-        warming up last, the others by priority.
+        Schema DEVICE_INCIDENTS: open ones and those ended in the report's range, but no outliers; in the
+        order of the list.
     outliers : pyarrow.Table
         Schema DEVICE_INCIDENTS, by priority: the outliers among them.
     sensors : pyarrow.Table
@@ -62,7 +62,12 @@ class IncidentList:
         rows = self.devices.filter(to_arrow(are(self.devices["kind"], "sensor_silent"))).combine_chunks()
         lists = rows["sensors"].combine_chunks() if rows.num_rows else pa.nulls(0, rows["sensors"].type)
         of = pc.list_parent_indices(lists)
-        columns = [rows["device"].take(of), lists.flatten(), rows["start"].take(of), rows["end"].take(of)]
+        columns = [
+            rows["device"].take(of),
+            lists.flatten(),
+            rows["last_start"].take(of),
+            rows["end"].take(of),
+        ]
         return pa.table(columns, ["device", "sensor", "window_start", "window_end"])
 
 
@@ -137,8 +142,12 @@ def _read(
 
 
 def _members(devices: pa.Table, incidents: pa.Table, known: Devices) -> pa.Table:
-    """Find the incidents of the sensors of anomalies, each with its row, within the page's limit."""
-    of = np.flatnonzero(are(devices["kind"], "anomaly"))
+    """Find the incidents of the sensors of anomalies, each with its row, within the page's limit.
+
+    A device may have fallen silent after its anomaly.
+    """
+    has_some = (to_numpy(devices["n_windows"]) > 0) & ~are(devices["kind"], FLEET_EVENT)
+    of = np.flatnonzero(has_some)
     if not of.size:
         return incidents.slice(0, 0).append_column("of", to_arrow(of))
     listed = devices.take(to_arrow(of)).combine_chunks()

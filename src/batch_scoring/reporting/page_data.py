@@ -302,9 +302,8 @@ def collect_incidents(
         incidents, windows, severity, when it was at its peak, the sensor and feature that lead it, in words
         what that was and would usually have been, ``of``: the sensors' incidents, each sensor, start, end,
         open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, and
-        how rare the peak was by feature; whether it is warming up, and advice. ``outliers`` are device,
-        sensor, start, severity, feature, and the same words.
-        Times are seconds since the epoch, scores are decades.
+        how rare the peak was by feature; whether it is warming up, advice, and when its last part
+        began. ``outliers`` are device, sensor, start, severity, feature, and the same words. Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
     for row, peak in zip(as_rows(found.sensors), peaks, strict=True):
@@ -348,6 +347,7 @@ def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
         behind,
         row["warming_up"],
         row["advice"],
+        _seconds(row["last_start"]),
     ]
 
 

@@ -130,6 +130,7 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
         *(
             "start",
             "end",
+            "last_start",
             "kind",
             "device",
             "state",
@@ -148,7 +149,7 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
         "silent": pc.sum(pc.ends_with(found.devices["kind"], "_silent")).as_py() or 0,
         "warming_up": pc.sum(found.devices["warming_up"]).as_py() or 0,
         "outliers": found.outliers.num_rows,
-        "first": [{**row, **{name: _iso(row[name]) for name in columns[:2]}} for row in first],
+        "first": [{**row, **{name: _iso(row[name]) for name in columns[:3]}} for row in first],
     }
 
 
@@ -284,10 +285,11 @@ def _open_incidents(found: dict[str, Any] | None) -> list[str]:
 
 
 def _incident(one: dict[str, Any]) -> str:
-    start = datetime.fromisoformat(one["start"]).strftime("%Y-%m-%d %H:%M")
+    is_silent = one["kind"].endswith("_silent")
+    since = datetime.fromisoformat(one["last_start" if is_silent else "start"]).strftime("%Y-%m-%d %H:%M")
     who = f"device {printable(one['device'])}" if one["device"] else number(one["n_devices"], "device")
     sensors = printable(one["sensors"][0]) if one["n_sensors"] == 1 else number(one["n_sensors"], "sensor")
-    what = f"silent since {start}" if one["kind"].endswith("_silent") else f"since {start}"
+    what = f"silent since {since}" if is_silent else f"since {since}"
     priority = write_severity(one["priority"])
     young = ", warming up" if one["warming_up"] else ""
     advice = f"; {one['advice']}" if one["advice"] else ""

@@ -474,8 +474,8 @@ INCIDENTS = _table(
     end=_time("end of the last anomalous window so far"),
     state=_text(
         "`open` while the next window of the series could extend it, else `closed`. The incident of a "
-        "device that falls silent stays open: nobody has seen it recover. `forming`: fewer anomalous "
-        "windows than `incidents.min_windows` so far, no incident yet"
+        "device that falls silent stays open: nobody has seen it recover; in the device incidents it ends. "
+        "`forming`: fewer anomalous windows than `incidents.min_windows` so far, no incident yet"
     ),
     n_windows=_int("windows", "anomalous windows"),
     peak_severity=_float("decades", "largest severity of a window; see predictions"),
@@ -539,26 +539,29 @@ GAPS = _table(
 DEVICE_INCIDENTS = _table(
     "device incidents",
     incident_id=_text(
-        "16 hexadecimal digits, made of kind, device and start; that of an outlier stays when it grows"
+        "16 hexadecimal digits, made of kind, device and start; it stays when an outlier grows, and when "
+        "something unusual goes on as a silence, or a silence as something unusual"
     ),
     kind=_text(
         "`anomaly`: of a device; `fleet_event`: of many devices of a sensor at once; `sensor_silent`, "
         "`device_silent`, `source_silent`: nothing is sent by some sensors of a device, by a device, by "
-        "most of the fleet; `outlier`: one or two windows of a device, shorter than an hour, among usual "
-        "ones"
+        "most of the fleet, and something may have been unusual before; `outlier`: one or two windows of a "
+        "device, shorter than an hour, among usual ones"
     ),
     device=_text("id of the device; empty for a fleet event and a silent source"),
-    start=_time("start of the first incident; of a silence, end of the last window"),
+    start=_time(
+        "start of the first incident; of a silence with nothing unusual before it, end of the last window"
+    ),
     end=_time("end of the last incident so far; of a silence, start of the next window, or now"),
-    last_start=_time("of what flaps, start of the last flap; else `start`"),
+    last_start=_time("of what flaps, start of the last flap; of a silence, its start; else `start`"),
     state=_text("`open` while one of its incidents is, or nothing has come, else `closed`"),
     priority=_float(
         "",
         "the order in which to look at them: sum of the evidence of the worst three sensors, see incidents; "
         "of what lasts longer than an hour times `1 + log10` of its hours, without those between flaps. Of "
         "a fleet event times `1 + log10(n_devices)`. Of silence `5 (1 + d)`, with d the log10 of its length "
-        "by the longest that would be usual; 3 times that for a device, 10 times for the source. Of an "
-        "outlier less than 0.5",
+        "by the longest that would be usual; 3 times that for a device, 10 times for the source; with "
+        "something unusual before or after it the larger of both. Of an outlier less than 0.5",
     ),
     level=_text("the priority in a word: `low`, from 3 `medium`, from 6 `high`, from 12 `critical`"),
     n_devices=_int("devices", "devices it is about"),

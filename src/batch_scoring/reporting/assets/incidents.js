@@ -4,8 +4,8 @@ const INCIDENTS_A_PAGE = 10;
 const SENSORS_AT_FIRST = 6;
 const SEVERITIES = [0.3, 1, 3];
 const PRIORITIES = ["low", "medium", "high", "critical"];
-const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice], i) => ({
-  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice,
+const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart], i) => ({
+  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart,
 }));
 
 // Colours of severity: like the map's, from faint to strong.
@@ -67,8 +67,8 @@ function peakWords({ of: rows, severity, peak, sensor, feature, words, nSensors 
 }
 
 function howWords(incident) {
-  const { kind, start, end, windows, devices, nDevices } = incident;
-  if (isSilent(incident)) return `no window for ${lengthWords(end - start)}${kind === "source_silent" ? `; ${plural(nDevices, "device")}` : ""}`;
+  const { kind, lastStart, end, windows, devices, nDevices } = incident;
+  if (isSilent(incident)) return `no window for ${lengthWords(end - lastStart)}${kind === "source_silent" ? `; ${plural(nDevices, "device")}` : ""}`;
   const peak = `${plural(windows, "window")}; ${peakWords(incident)}`;
   return kind === "fleet_event" ? `${namesWords(devices, nDevices, "devices at once")}; ${peak}` : peak;
 }
