@@ -18,6 +18,7 @@ from batch_scoring.incidents.fleet_events import are_in_events, events_of_fleet
 from batch_scoring.incidents.joining import hex_digits
 from batch_scoring.incidents.lone_steps import are_steps
 from batch_scoring.incidents.machines import of_machines
+from batch_scoring.incidents.renames import Read, find_renames, with_renames
 from batch_scoring.incidents.silence import Gaps, SilenceRules, find_silences
 from batch_scoring.incidents.silent_rows import silent_rows
 from batch_scoring.incidents.steps import CHANGE_OF_UNIT
@@ -88,6 +89,7 @@ def roll_up(
     rules: RollUpRules,
     since: int,
     steps: Mapping[str, str] | None = None,
+    read: Read | None = None,
 ) -> pa.Table:
     """Join the incidents of each device that overlap in time, and find silence; ranked.
 
@@ -103,12 +105,16 @@ def roll_up(
         What ended earlier is left out, microseconds since the epoch.
     steps : mapping of str to str, optional
         Advice on some of the incidents, by their id.
+    read : callable, optional
+        Reads windows, which show whether a silent device was renamed; see
+        :func:`~batch_scoring.incidents.level_reading.windows_reader`. Without it that is not looked for.
 
     Returns
     -------
     pyarrow.Table
         Schema DEVICE_INCIDENTS. Outliers come last, before them what is warming up, and before that changes
-        of unit; the open ones of the others come first; then by falling priority, then the newest first.
+        of unit and of names; the open ones of the others come first; then by falling priority, then the
+        newest first.
     """
     incidents, gaps = of_machines(with_advice(incidents, steps or {}), gaps, rules.devices)
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
@@ -128,6 +134,9 @@ def roll_up(
         silent_rows(kind, silences, known, rules.slack_us, block)
         for kind, silences in zip(SILENT, found_silences, strict=True)
     )
+    if read is not None:
+        limits = rules.slack_us, rules.silence.device_after_us
+        devices = with_renames(devices, find_renames(known, found_silences[1], *limits, read))
     found = [
         _of_devices(incidents.filter(to_arrow(~is_event)), rules),
         events_of_fleet(incidents.filter(to_arrow(is_event)), rules.slack_us),

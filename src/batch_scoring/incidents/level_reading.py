@@ -1,4 +1,4 @@
-"""Read the windows that show the levels around incidents."""
+"""Read the windows that show the levels around incidents, and of devices that may be renamed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from batch_scoring.core.moments import HOUR_US
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.incidents.levels import LAGS_US, LEVELS, seen_after
+from batch_scoring.incidents.renames import COMPARED, Read
 from batch_scoring.incidents.shifts import STEP_US, Pairs
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.series_copies import SeriesCopies
@@ -78,3 +79,28 @@ def read_around(predictions: RowTable, incidents: pa.Table, rules: JoinRules) ->
     after = seen_after(rules)
     # A step shows in what follows: where that is not seen, the days before do not matter.
     return read_levels(predictions, incidents, begin - HOUR_US, end + after, LAGS_US if after else ())
+
+
+def windows_reader(windows: RowTable) -> Read:
+    """Return how to read the levels and spreads of devices from the table of windows.
+
+    Parameters
+    ----------
+    windows : RowTable
+        The columns WINDOW_KEYS and features; without ``mean`` nothing is read.
+    """
+
+    def read(devices: Sequence[str], first: Int, last: Int) -> pa.Table:
+        if "mean" not in windows.schema.names:
+            return empty_table(COMPARED)
+        there = [name for name in COMPARED.names if name in windows.schema.names]
+        found = [empty_table(COMPARED)]
+        for file in windows.files(int(first.min()), int(last.max()), devices=devices):
+            here = np.flatnonzero((first <= file.last) & (last > file.first)).tolist()
+            if here:
+                some = {devices[place] for place in here}
+                known = pa.schema([COMPARED.field(name) for name in there])
+                found += [rows.cast(known) for rows in windows.batches(file, there, None, some)]
+        return pa.concat_tables(found, promote_options="default").combine_chunks()
+
+    return read

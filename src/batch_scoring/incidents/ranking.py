@@ -12,7 +12,7 @@ import pyarrow as pa
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
 from batch_scoring.incidents.devices import RollUpRules, roll_up
-from batch_scoring.incidents.level_reading import read_levels
+from batch_scoring.incidents.level_reading import read_levels, windows_reader
 from batch_scoring.incidents.levels import VALUES
 from batch_scoring.incidents.silence import MEMORY_US
 from batch_scoring.incidents.start import UNTIL
@@ -34,6 +34,7 @@ def update_ranking(
     rules: RollUpRules,
     n_days: int,
     predictions: RowTable | None,
+    windows: RowTable | None,
     ranked: RowTable,
 ) -> Change | None:
     """Return the change of the list; None where there is nothing to make it of.
@@ -47,6 +48,8 @@ def update_ranking(
         The list has what ended in these newest days with predictions.
     predictions : RowTable or None
         Schema PREDICTIONS: they show which incidents are steps to another level.
+    windows : RowTable or None
+        The columns WINDOW_KEYS and features: they show whether a silent device was renamed.
     ranked : RowTable
         Schema DEVICE_INCIDENTS.
     """
@@ -64,6 +67,7 @@ def update_ranking(
         rules.block_us,
     ]
     settings += [rules.devices.fingerprint] if rules.devices.fingerprint else []
+    settings += [windows.position] if windows is not None else []
     number = number_of([VERSION, incidents.position, gaps.position, first.isoformat(), settings])
     progress = {STEP: incidents.position, GAPS_SEEN: gaps.position, RULES: number}
     if ranked.progress(RULES) == number:
@@ -74,7 +78,8 @@ def update_ranking(
     # The open incident of a device that is gone ends with its days; its silence stays.
     found = recent_incidents(incidents, block)
     steps = find_steps(found, predictions, rules.lasting_us) if predictions is not None else {}
-    rows = roll_up(found, _recent_gaps(gaps, microseconds(block)), rules, since, steps)
+    read = windows_reader(windows) if windows is not None and windows.exists else None
+    rows = roll_up(found, _recent_gaps(gaps, microseconds(block)), rules, since, steps, read)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
     logger.info(
         "incidents: %d device incidents ranked, %d open; %d outlier readings",

@@ -303,7 +303,8 @@ def collect_incidents(
         what that was and would usually have been, ``of``: the sensors' incidents, each sensor, start, end,
         open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, and
         how rare the peak was by feature; whether it is warming up, advice, and when its last part
-        began. ``outliers`` are device, sensor, start, severity, feature, and the same words. Times are seconds since the epoch, scores are decades.
+        began. ``outliers`` are device, sensor, start, severity, feature, and the same words. Times are
+        seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
     for row, peak in zip(as_rows(found.sensors), peaks, strict=True):

@@ -77,6 +77,7 @@ def rank_devices(
     parameters: dict[str, Any],
     annotations: Annotations = NOTHING_WRITTEN,
     predictions: RowTable | None = None,
+    windows: RowTable | None = None,
 ) -> Update:
     """Return the update of the ranked incidents of devices, silence among them.
 
@@ -90,6 +91,8 @@ def rank_devices(
         When nothing is judged, which ids are one machine, and which were retired.
     predictions : RowTable, optional
         Schema PREDICTIONS: they show which incidents are steps to another level.
+    windows : RowTable, optional
+        The columns WINDOW_KEYS and features: they show whether a silent device was renamed.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def rank_devices(
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
     rules = replace(settings.roll_up_rules, calendar=annotations.calendar, devices=annotations.devices)
-    return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions)
+    return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions, windows)
 
 
 def notify(

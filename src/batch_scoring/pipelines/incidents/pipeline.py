@@ -24,7 +24,7 @@ def create_pipeline(**_: object) -> Pipeline:
             Node(func=find_gaps, inputs=["windows", "params:incidents"], outputs="gaps", name="find_gaps"),
             Node(
                 func=rank_devices,
-                inputs=["incidents", "gaps", "params:incidents", "annotations", "predictions"],
+                inputs=["incidents", "gaps", "params:incidents", "annotations", "predictions", "windows"],
                 outputs="device_incidents",
                 name="rank_devices",
             ),
