@@ -106,20 +106,27 @@ def test_more_than_three_sensors_are_not_worse():
     assert (row["n_sensors"], row["priority"]) == (6, 6.0 + 5.0 + 4.0)
 
 
-def test_open_ones_lead_then_priority_counts_and_single_windows_come_last():
+def test_priority_counts_open_ones_three_times_and_single_windows_come_last():
     table = rolled(
         ("severe", "s", 0, 2, 9, "closed"),
         ("mild", "s", 0, 2, 0.7, "closed"),
         ("several", "s", 0, 2, 6, "closed"),
         ("several", "t", 0, 2, 6, "closed"),
-        ("open", "s", 0, 2, 1, "open"),
+        ("open", "s", 0, 2, 3.5, "open"),
         ("wild", "s", 0, 1, 20, "open"),
         ("odd", "s", 0, 1, 4, "open"),
     )
-    assert table["device"].to_pylist() == ["open", "several", "severe", "mild", "wild", "odd"]
+    assert table["device"].to_pylist() == ["several", "open", "severe", "mild", "wild", "odd"]
     assert table["kind"].to_pylist() == ["anomaly"] * 4 + ["outlier"] * 2
     assert table["priority"].to_pylist()[4] < 0.5 < table["priority"].to_pylist()[3]
-    assert table["level"].to_pylist() == ["low", "critical", "high", "low", "low", "low"]
+    assert table["level"].to_pylist() == ["critical", "medium", "high", "low", "low", "low"]
+
+
+def test_what_was_over_weeks_ago_gives_way():
+    week = 7 * DAY_US // (5 * MINUTE_US)
+    old, now = ("old", "s", 0, 2, 9, "closed"), ("now", "s", 2 * week, 2 * week + 2, 5, "closed")
+    last_week = ("last week", "s", week + 2, week + 4, 6, "closed")
+    assert rolled(old, last_week, now)["device"].to_pylist() == ["last week", "now", "old"]
 
 
 def test_a_single_window_of_an_hour_is_no_outlier():

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.incidents.evidence import levels_of, outlier_priority, silence_priority, window_evidence
+from batch_scoring.incidents.evidence import (
+    levels_of,
+    outlier_priority,
+    silence_priority,
+    urgency,
+    window_evidence,
+)
 
 
 def counted(evidence, severity=0.0):
@@ -48,3 +54,17 @@ def test_a_silence_ten_times_as_long_counts_twice_and_more_of_a_device_or_the_so
 def test_every_priority_has_a_level():
     found = levels_of(np.array([0.0, 2.99, 3.0, 6.0, 12.0, np.inf])).to_pylist()
     assert found == ["low", "low", "medium", "high", "critical", "critical"]
+
+
+AGES = st.integers(0, 400 * 24 * 3_600_000_000)
+
+
+@given(st.floats(0.1, 1e3), AGES, AGES)
+def test_what_goes_on_is_more_urgent_than_what_is_over_and_that_fades_after_a_week(priority, one, other):
+    age, week = np.sort([one, other]), 7 * 24 * 3_600_000_000
+    newer, older = urgency(np.full(2, priority), age, np.zeros(2, bool))
+    assert priority >= newer >= older > 0
+    assert newer == priority or age[0] > week
+    assert urgency(np.full(1, priority), age[1:], np.ones(1, bool))[0] == pytest.approx(3 * priority)
+    # However small the difference, of those that are over as long the larger one is first.
+    assert urgency(np.full(1, 2 * priority), age[1:], np.zeros(1, bool))[0] == pytest.approx(2 * older)

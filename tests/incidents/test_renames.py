@@ -144,9 +144,11 @@ def test_the_list_proposes_it_and_ranks_it_below_what_may_be_a_fault(tmp_path):
     # Without windows, or where it was not renamed, a silence is a silence.
     assert roll_up(mild, gaps_of(every), RULES, 0).to_pylist()[0]["device"] == "old"
     # What was unusual before it fell silent counts as it did.
-    unusual = incidents(("old", "s", 2870, 2880, 4, "open"), ("x", "s", 3300, 3320, 0.6, "closed"))
-    first, _ = roll_up(unusual, gaps_of(every), RULES, 0, read=read).to_pylist()
+    unusual = incidents(("old", "s", 2870, 2880, 4, "open"), ("x", "s", 3300, 3312, 5, "closed"))
+    other, first = roll_up(unusual, gaps_of(every), RULES, 0, read=read).to_pylist()
     assert (first["device"], first["priority"]) == ("old", 4.0)
+    # What is open counts three times, but nothing is known to go on here.
+    assert (first["state"], other["priority"]) == ("open", 5.0)
     assert first["advice"].startswith("may be renamed to new")
 
 

@@ -109,7 +109,7 @@ def _joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "sensors": sensors[:MAX_DEVICES_LISTED],
         **{name: sum(one[name] for one in parts) for name in ("n_incidents", "n_windows")},
         "warming_up": all(one["warming_up"] for one in parts if one["priority"] >= MOST_OF_AN_OUTLIER),
-        "advice": ". ".join([*(one["advice"] for one in parts if one["advice"]), *what]),
+        "advice": ". ".join([*(one["advice"] for one in (*silences, *unusual) if one["advice"]), *what]),
     }
 
 

@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.incidents.adjoining import are_silent_now, join_adjoining
 from batch_scoring.incidents.calendar import Calendar
-from batch_scoring.incidents.evidence import MOST_OF_AN_OUTLIER, for_how_long, outlier_priority
+from batch_scoring.incidents.evidence import MOST_OF_AN_OUTLIER, for_how_long, outlier_priority, urgency
 from batch_scoring.incidents.flapping import join_flaps
 from batch_scoring.incidents.fleet_events import are_in_events, events_of_fleet
 from batch_scoring.incidents.joining import hex_digits
 from batch_scoring.incidents.lone_steps import are_steps
 from batch_scoring.incidents.machines import of_machines
-from batch_scoring.incidents.renames import Read, find_renames, with_renames
+from batch_scoring.incidents.renames import Read, find_renames, may_be_renamed, with_renames
 from batch_scoring.incidents.silence import Gaps, SilenceRules, find_silences
 from batch_scoring.incidents.silent_rows import silent_rows
 from batch_scoring.incidents.steps import CHANGE_OF_UNIT
@@ -113,8 +113,8 @@ def roll_up(
     -------
     pyarrow.Table
         Schema DEVICE_INCIDENTS. Outliers come last, before them what is warming up, and before that changes
-        of unit and of names; the open ones of the others come first; then by falling priority, then the
-        newest first.
+        of unit and of names; the others by :func:`~batch_scoring.incidents.evidence.urgency`, then the newest
+        first.
     """
     incidents, gaps = of_machines(with_advice(incidents, steps or {}), gaps, rules.devices)
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
@@ -145,7 +145,7 @@ def roll_up(
         sensors,
     ]
     rows = join_adjoining(_identified(pa.concat_tables(found), rules.devices), rules.slack_us)
-    return _ranked(rows.filter(to_arrow(to_numpy(rows["end"]) >= since)).combine_chunks())
+    return _ranked(rows.filter(to_arrow(to_numpy(rows["end"]) >= since)).combine_chunks(), known.now)
 
 
 def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
@@ -261,15 +261,17 @@ def _identified(rows: pa.Table, devices: Devices) -> pa.Table:
     return rows.set_column(place, DEVICE_INCIDENTS.field(place), ids)
 
 
-def _ranked(rows: pa.Table) -> pa.Table:
+def _ranked(rows: pa.Table, now: int) -> pa.Table:
     if rows.num_rows == 0:
         return rows
+    priority, end = to_numpy(rows["priority"]), to_numpy(rows["end"])
+    # Of a machine that goes on under another name nothing is known to go on.
+    goes_on = are(rows["state"], "open") & ~may_be_renamed(rows)
     rank = (
         positions(rows["device"], distinct(rows["device"])),
         -to_numpy(rows["start"]),
-        -to_numpy(rows["priority"]),
-        are(rows["state"], "closed").astype(np.int64),
-        (to_numpy(rows["priority"]) < MOST_OF_AN_OUTLIER).astype(np.int64),
+        -urgency(priority, max(now, end.max()) - end, goes_on),
+        (priority < MOST_OF_AN_OUTLIER).astype(np.int64),
         to_numpy(rows["warming_up"]).astype(np.int64),
         are(rows["kind"], OUTLIER).astype(np.int64),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.moments import HOUR_US
+from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.plant.rules import LIMIT
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, strings, to_arrow, to_numpy
@@ -29,6 +29,9 @@ MOST_OF_AN_OUTLIER = 0.5
 # A silence as long as twice its limit counts like a high incident of a sensor.
 _SILENT, _SILENT_DEVICE, _SILENT_SOURCE = 5.0, WORST_SENSORS, 10
 
+# In the order of the list an open incident counts three times. One that is over counts in full for a week, in
+# which a weekend and a few shifts lie, and half as much with every week since.
+_OPEN, _WEEK_US = 3.0, 7 * DAY_US
 
 LEVELS = ("low", "medium", "high", "critical")
 # The smallest priority of each level but the first.
@@ -90,6 +93,26 @@ def silence_priority(decades: Float, is_device: Bool, is_source: Bool) -> Float:
     scale = np.where(is_source, _SILENT_SOURCE, np.where(is_device, _SILENT_DEVICE, 1))
     priority: Float = _SILENT * (1 + decades) * scale
     return priority
+
+
+def urgency(priority: Float, age_us: Int, is_open: Bool) -> Float:
+    """Return what the list is ordered by: the priority, by whether it can still be acted upon.
+
+    Parameters
+    ----------
+    priority : array of shape (n,), float64
+    age_us : array of shape (n,), int64
+        How long ago each ended, microseconds.
+    is_open : array of shape (n,), bool
+
+    Examples
+    --------
+    >>> age = np.array([0, 7, 14, 21]) * 24 * HOUR_US
+    >>> urgency(np.full(4, 8.0), age, np.array([True, False, False, False])).tolist()
+    [24.0, 8.0, 4.0, 2.0]
+    """
+    fades: Float = np.exp2(-np.maximum(age_us / _WEEK_US - 1, 0.0))
+    return priority * np.where(is_open, _OPEN, fades)
 
 
 def levels_of(priority: Float) -> pa.Array:

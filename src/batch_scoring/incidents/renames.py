@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.incidents.evidence import outlier_priority
@@ -129,6 +130,12 @@ def with_renames(rows: pa.Table, renames: Mapping[str, Sequence[str]]) -> pa.Tab
         advice=texts.take(to_arrow(np.where(place < 0, len(renames), place))),
         priority=np.where(place < 0, priority, outlier_priority(np.minimum(priority, _MOST))),
     )
+
+
+def may_be_renamed(rows: pa.Table) -> Bool:
+    """Mark the rows of the list that propose a new id, shape (n,)."""
+    found: Bool = to_numpy(pc.match_substring(rows["advice"], MAY_BE_RENAMED))
+    return found
 
 
 def _in_words(old: str, new: Sequence[str]) -> str:

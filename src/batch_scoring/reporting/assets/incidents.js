@@ -163,7 +163,7 @@ function incidentsNote() {
   const last = young ? ` Last, and not notified by default: ${count(young)} of models that are warming up.` : "";
   const isUnit = (incident) => (incident.advice || "").includes("looks like a change of unit");
   const units = incidents.some(isUnit) ? " Changes of unit come after the others." : "";
-  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. Open ones come first, then by priority: how rare, for how long, on how many sensors.${units}${last}${cut}`;
+  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. By priority: how rare, for how long, on how many sensors. Open ones count three times.${units}${last}${cut}`;
 }
 
 function outlierList() {
