@@ -126,7 +126,7 @@ def roll_up(
     incidents = incidents.set_column(
         incidents.schema.get_field_index("state"),
         INCIDENTS.field("state"),
-        pc.if_else(to_arrow(is_over), "closed", incidents["state"]),
+        pc.if_else(to_arrow(is_over), constant("closed", is_over.size), incidents["state"]),
     )
     is_event = are_in_events(incidents, known, rules.slack_us)
     block = since // rules.block_us * rules.block_us
