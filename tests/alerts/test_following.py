@@ -45,6 +45,7 @@ class Shift:
         priority: float = 1,
         wanted: Wanted | None = None,
         flap: int | None = None,
+        kind: str = "anomaly",
     ) -> list[str]:
         """Notify; the changes that the sink is told, all of them delivered. A flap begins at a window."""
         rows = make_incidents(("a", 0, 3, state, priority)) if state != "gone" else make_incidents()
@@ -55,6 +56,7 @@ class Shift:
                 "n_incidents": 2,
             }
             rows = pa.Table.from_pylist([{**rows.to_pylist()[0], **again}], rows.schema)
+        rows = rows.set_column(1, "kind", pa.array([kind] * rows.num_rows, pa.string()))
         at = START + hour * HOUR
         current = with_people(rows, at, self.actions, self.silences)
         ledger = with_changes(self.ledger, current, at, START, wanted or Wanted(), {"sink": None}, self.pace)
@@ -77,6 +79,15 @@ def test_a_level_that_rises_is_told_once_and_one_that_falls_is_not(shift):
         ["opened"], [], ["escalated"], [], ["escalated"], [],
     ]  # fmt: skip
     assert shift.run(1, "closed") == ["closed"]
+
+
+def test_one_that_falls_silent_escalates_once_whatever_its_level(shift):
+    kinds = ["anomaly", "device_silent", "device_silent", "anomaly", "sensor_silent"]
+    assert [shift.run(n / 10, priority=13, kind=kind) for n, kind in enumerate(kinds)] == [
+        ["opened"], ["escalated"], [], [], [],
+    ]  # fmt: skip
+    assert shift.run(1, "closed", priority=13, kind="sensor_silent") == ["closed"]
+    assert Shift().run(0, kind="device_silent") == ["opened"]
 
 
 def test_what_nobody_acknowledges_is_overdue_once_then_reminded_of(shift):

@@ -138,7 +138,7 @@ def test_the_list_proposes_it_and_ranks_it_below_what_may_be_a_fault(tmp_path):
         ("anomaly", "x", "closed"), ("device_silent", "old", "open"),
     ]  # fmt: skip
     assert rows[1]["advice"] == (
-        "may be renamed to new: if so, add the line new,old (id,replaces) to devices.csv"
+        "may be renamed to new: if so, add a line to devices.csv with id new and replaces old"
     )
     assert (rows[1]["level"], 0 < rows[1]["priority"] < 0.5) == ("low", True)
     # Without windows, or where it was not renamed, a silence is a silence.
@@ -156,7 +156,8 @@ def test_two_that_fit_are_both_named():
     windows = pa.concat_tables([*OLD, *OTHERS, *new("a"), *new("b")])
     (row,) = roll_up(incidents(), gaps_of(windows), RULES, 0, read=lambda *_: windows).to_pylist()
     assert row["advice"] == (
-        "may be renamed to a or b: if so, add a line for the one it is (id,replaces) to devices.csv"
+        "may be renamed to a or b: if so, add a line to devices.csv with the id of the one it is and "
+        "replaces old"
     )
 
 

@@ -102,7 +102,7 @@ class Current:
 
 @dataclass(frozen=True)
 class _Last:
-    """Of each current incident its last event: change, number, level, times (µs), size and silence."""
+    """Of each current incident its last event: change, number, level, times (µs), size, silence and kind."""
 
     change: Int
     number: Int
@@ -112,6 +112,7 @@ class _Last:
     end: Int
     n_incidents: Int
     silenced_by: pa.Array
+    kind: pa.Array
 
     @classmethod
     def of(cls, notified: pa.Table, ids: pa.ChunkedArray) -> _Last:
@@ -130,10 +131,12 @@ class _Last:
             np.append(to_numpy(one).astype(np.int64), nothing)[place]
             for one, nothing in zip(numbers, (_NEVER_NOTIFIED, 0, 0, 0, 0, 0, 0), strict=True)
         )
-        silences = pa.chunked_array([*notified["silenced_by"].chunks, strings([""])], pa.string())
         rows = to_arrow(np.where(place < 0, notified.num_rows, place))
-        silenced_by = silences.take(rows).combine_chunks()
-        return cls(change, number, level, at, opened_at, end, n_incidents, silenced_by)
+        silenced_by, kind = (
+            pa.chunked_array([*notified[name].chunks, strings([""])], pa.string()).take(rows).combine_chunks()
+            for name in ("silenced_by", "kind")
+        )
+        return cls(change, number, level, at, opened_at, end, n_incidents, silenced_by, kind)
 
 
 def with_changes(
@@ -169,8 +172,8 @@ def with_changes(
     Ledger
         An incident is ``opened`` once when it is new, also where it is over already, and again when
         it was notified as closed and goes on, or has flapped since, or when it is still open after a
-        silence; ``escalated`` when its level rises; ``overdue`` and ``reminded`` as ``pace`` says, while
-        nobody has acknowledged it;
+        silence; ``escalated`` when its level rises, or what was unusual falls silent; ``overdue`` and
+        ``reminded`` as ``pace`` says, while nobody has acknowledged it;
         ``closed`` once no window can extend it, or a person has settled it; ``withdrawn`` when late readings,
         or another model, have made it another one or none. ``merged_into`` names the incident of the device,
         or the event of the fleet, that lies there now; that one is notified whatever its age. ``number``
@@ -251,7 +254,8 @@ def _changes(
 def _again(current: Current, last: _Last, follows: Bool, now: int, pace: Pace) -> dict[str, Bool]:
     """Mark the open incidents that are worse, or wait for somebody, by change; shape (n,) each."""
     level = pc.index_in(current.rows["level"], value_set=strings(LEVELS))
-    worse = follows & (to_numpy(level).astype(np.int64) > last.level)
+    sends_nothing, sent_nothing = (_are_silences(kind) for kind in (current.rows["kind"], last.kind))
+    worse = follows & ((to_numpy(level).astype(np.int64) > last.level) | (sends_nothing & ~sent_nothing))
     waits = follows & ~worse & ~current.is_acknowledged
     overdue = reminded = np.zeros(follows.size, bool)
     if pace.escalate_after is not None:
@@ -260,6 +264,11 @@ def _again(current: Current, last: _Last, follows: Bool, now: int, pace: Pace) -
     if pace.remind_every is not None:
         reminded = waits & ~overdue & (now - last.at >= pace.remind_every // MICROSECOND)
     return {"escalated": worse, "overdue": overdue, "reminded": reminded}
+
+
+def _are_silences(kinds: pa.Array | pa.ChunkedArray) -> Bool:
+    found: Bool = to_numpy(pc.ends_with(kinds, "_silent"))
+    return found
 
 
 def _is_gone(notified: pa.Table, current: pa.Table, since: int) -> Bool:

@@ -142,8 +142,8 @@ def _in_words(old: str, new: Sequence[str]) -> str:
     names = " or ".join(new[:MAX_NAMED]) + (
         f", or {len(new) - MAX_NAMED} more" if len(new) > MAX_NAMED else ""
     )
-    line = f"the line {new[0]},{old}" if len(new) == 1 else "a line for the one it is"
-    return f"{MAY_BE_RENAMED} {names}: if so, add {line} (id,replaces) to devices.csv"
+    which = f"id {new[0]}" if len(new) == 1 else "the id of the one it is"
+    return f"{MAY_BE_RENAMED} {names}: if so, add a line to devices.csv with {which} and replaces {old}"
 
 
 def _fit(pairs: Candidates, known: Gaps, windows: pa.Table) -> Bool:

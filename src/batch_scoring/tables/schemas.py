@@ -589,8 +589,9 @@ NOTIFICATIONS = _table(
     "notifications",
     event_id=_text("`incident_id` and `number`; a receiver knows repetitions by it"),
     change=_text(
-        "`opened`; `escalated`: its level rose; `overdue`: open for `alerts.escalate_after` and "
-        "acknowledged by nobody; `reminded`: so again after `alerts.remind_every`; `closed`; or `withdrawn`"
+        "`opened`; `escalated`: its level rose, or it fell silent; `overdue`: open for "
+        "`alerts.escalate_after` and acknowledged by nobody; `reminded`: so again after "
+        "`alerts.remind_every`; `closed`; or `withdrawn`"
     ),
     number=_int("", "counts the events of an incident from 1"),
     **_columns_of("device incidents", *OF_INCIDENT),
