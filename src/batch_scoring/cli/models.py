@@ -225,16 +225,18 @@ def import_models(
 
     PATH is a file or a folder: the open form (.json), skops (.skops), or pickles.
     """
-    from batch_scoring.core.parameters import read_duration
+    from batch_scoring.core.parameters import read_duration, read_parameters
     from batch_scoring.core.scratch import scratch_folder
     from batch_scoring.registry import tracking
     from batch_scoring.registry.pretrained import read_pretrained, to_trainings
+    from batch_scoring.windows.settings import AggregateParameters
 
     context = open_context(data, env)
     fleet_models = context.catalog["fleet_models"]
     names = tuple(name.strip() for name in features.split(",")) if features else None
     found = read_pretrained(path, device, sensor, names, trust_pickle)
-    length = window if window is not None else context.params.get("aggregate", {}).get("window", "5m")
+    usual = read_parameters(AggregateParameters, context.params.get("aggregate"), "aggregate").length
+    length = window if window is not None else usual
     there = {} if replace else fleet_models.load()
     former = {name: there[name]() for name in sorted({one.sensor for one in found} & set(there))}
     fleet_models.promote = promote

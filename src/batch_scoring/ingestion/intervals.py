@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import distinct, positions, to_numpy
+from batch_scoring.tables.arrow_arrays import to_numpy
 
 # A window holds several readings, to have a spread, and no more: a model needs many windows.
 READINGS_A_WINDOW = 5
+# With fewer windows a model is thin: rather windows of two readings.
+ENOUGH_WINDOWS, LEAST_READINGS = 100, 2
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _LENGTHS = (
     *((n, f"{n}s") for n in (1, 5, 10, 30)),
@@ -21,8 +23,8 @@ _LENGTHS = (
 )
 
 
-# The interval of the first million readings stands for all.
-_MANY_ROWS = 1_000_000
+# The interval of the first readings stands for all.
+_MANY_ROWS = 300_000
 
 
 def median_interval(tables: Iterable[pa.Table]) -> float | None:
@@ -35,13 +37,15 @@ def median_interval(tables: Iterable[pa.Table]) -> float | None:
     """
     parts, n = [], 0
     for table in tables:
-        parts.append(table.select(["sensor", "device", "timestamp"]))
+        # Names as numbers: a text each would take most of the memory.
+        names = (table[name].dictionary_encode() for name in ("sensor", "device"))
+        parts.append(pa.table([*names, table["timestamp"]], ["sensor", "device", "timestamp"]))
         n += table.num_rows
         if n >= _MANY_ROWS:
             break
     if not n:
         return None
-    rows = pa.concat_tables(parts)
+    rows = pa.concat_tables(parts).unify_dictionaries()
     series = _series(rows)
     time = to_numpy(rows["timestamp"])
     order = np.lexsort((time, series))
@@ -62,6 +66,37 @@ def suitable_window(interval_seconds: float) -> str:
     return next((text for seconds, text in _LENGTHS if seconds >= wanted), _LENGTHS[-1][1])
 
 
+def longest_window(interval_seconds: float, span_seconds: float, most_seconds: float) -> str | None:
+    """Return the longest length up to ``most_seconds`` that leaves a series windows enough for a model.
+
+    Parameters
+    ----------
+    interval_seconds : float
+        Between two readings of a series; a window holds two at least.
+    span_seconds : float
+        From the first reading to the last.
+    most_seconds : float
+
+    Returns
+    -------
+    str or None
+        As :func:`suitable_window` returns it; None where no length does.
+
+    Examples
+    --------
+    >>> [longest_window(3600, days * 86_400, 6 * 3600) for days in (60, 15, 5)]
+    ['6h', '3h', None]
+    """
+    least = LEAST_READINGS * interval_seconds
+    most = min(most_seconds, span_seconds / ENOUGH_WINDOWS)
+    return next((text for seconds, text in reversed(_LENGTHS) if least <= seconds <= most), None)
+
+
+def seconds_of(window: str) -> int:
+    """Return the seconds of a length as :func:`suitable_window` returns it."""
+    return next(seconds for seconds, text in _LENGTHS if text == window)
+
+
 def windows_of_a_series(readings: pa.Table, window: str) -> int:
     """Return the median over the series of how many windows hold a reading; 0 without readings.
 
@@ -74,7 +109,7 @@ def windows_of_a_series(readings: pa.Table, window: str) -> int:
     """
     if not readings.num_rows:
         return 0
-    length = round(next(seconds for seconds, text in _LENGTHS if text == window) * 1e6)
+    length = seconds_of(window) * 1_000_000
     windows = np.unique(np.stack([_series(readings), to_numpy(readings["timestamp"]) // length]), axis=1)
     return int(np.median(np.unique(windows[0], return_counts=True)[1]))
 
@@ -83,6 +118,6 @@ def _series(rows: pa.Table) -> Int:
     """Return a number for the device and sensor of each row."""
     series = np.zeros(rows.num_rows, np.int64)
     for name in ("sensor", "device"):
-        names = distinct(rows[name])
-        series = series * len(names) + positions(rows[name], names)
+        names = rows[name].dictionary_encode().combine_chunks()
+        series = series * len(names.dictionary) + to_numpy(names.indices)
     return series

@@ -173,7 +173,7 @@ class StagedWindows:
 
     @property
     def _window_us(self) -> int:
-        return self.settings.window // MICROSECOND
+        return self.settings.length // MICROSECOND
 
     def _scan(self, source: SourceFile, local: str) -> tuple[str, dict[str, str]]:
         """The file, which can be read at ``local``, as a SQL relation, and the types of its columns."""
@@ -212,7 +212,7 @@ class StagedWindows:
             "has no valid processed_time": "processed_time IS NULL",
             "has no valid start or end": "window_start IS NULL OR window_end IS NULL",
             "has no valid count of readings": "count IS NULL OR count NOT BETWEEN 1 AND 2147483647",
-            f"is a window of another length than aggregate.window, {self.settings.window}": (
+            f"is a window of another length than aggregate.window, {self.settings.length}": (
                 f"epoch_us(window_end) - epoch_us(window_start) <> {self._window_us}"
             ),
             "is a window that does not start at a multiple of its length": (

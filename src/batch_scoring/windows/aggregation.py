@@ -66,7 +66,7 @@ def touched_spans(
     ...  for span in touched_spans([(7_200_000_000, 7_300_000_000)], hour)]
     [(2, 4)]
     """
-    window = settings.window // MICROSECOND
+    window = settings.length // MICROSECOND
     # Readings of windows before are needed, and these count in windows after.
     beside = window * max(WINDOWS_BEFORE.get(name, 0) for name in settings.features)
     spans: list[Span] = []
@@ -112,7 +112,7 @@ def span_windows(
         Never empty. Concatenated, they are sorted by sensor, device and window_start, and do not depend
         on the ranges.
     """
-    window_us = settings.window // MICROSECOND
+    window_us = settings.length // MICROSECOND
     n, nothing = len(sources), empty_table(STORED)
 
     def windows_of(parts: Sequence[pa.Table]) -> pa.Table:

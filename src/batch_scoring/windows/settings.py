@@ -13,15 +13,20 @@ from batch_scoring.core.parameters import require, within
 from batch_scoring.tables.schemas import feature_columns, windows_schema
 from batch_scoring.windows.features import DEFAULT_FEATURES
 
+# Length of a window where neither a setting nor the readings ask for another.
+USUAL_WINDOW = timedelta(minutes=5)
 # The name under which the windows record the number of the settings they were made with.
 MADE_WITH = "aggregate.settings"
 
 
 @dataclass(frozen=True)
 class AggregateParameters:
-    """``params:aggregate``; see conf/base/parameters_aggregate.yml."""
+    """``params:aggregate``; see conf/base/parameters_aggregate.yml.
 
-    window: timedelta = timedelta(minutes=5)
+    Without ``window`` the readings choose the length once; see ``ingestion.window_length``.
+    """
+
+    window: timedelta | None = None
     features: tuple[str, ...] = DEFAULT_FEATURES
     min_readings: int = 1
 
@@ -31,7 +36,10 @@ class AggregateParameters:
             self,
             "aggregate",
             {
-                "window": (self.window >= MICROSECOND, "a duration of 1 µs or more, such as '5m'"),
+                "window": (
+                    self.window is None or self.window >= MICROSECOND,
+                    "a duration of 1 µs or more, such as '5m', or null",
+                ),
                 "features": (
                     bool(self.features) and not odd and len(set(self.features)) == len(self.features),
                     "different names, such as [mean, std]",
@@ -41,9 +49,14 @@ class AggregateParameters:
         )
 
     @property
+    def length(self) -> timedelta:
+        """Length of a window."""
+        return self.window or USUAL_WINDOW
+
+    @property
     def number(self) -> int:
         """A number of the settings that decide what a window is; equal settings have equal numbers."""
-        return number_of([self.window // MICROSECOND, list(self.features), self.min_readings])
+        return number_of([self.length // MICROSECOND, list(self.features), self.min_readings])
 
     @property
     def of_stream(self) -> AggregateParameters:

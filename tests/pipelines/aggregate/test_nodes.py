@@ -417,3 +417,16 @@ def test_windows_that_hold_one_reading_are_said_once_with_a_length_that_suits(
     work.add(day_of([n * minutes for n in range(60, 120)], range(60)), by_month=True)
     work.aggregate(window=window)
     assert [one for one in caplog.records if one.levelname == "WARNING"] == []
+
+
+@pytest.mark.slow
+def test_the_first_readings_choose_the_length_of_all_windows(work):
+    n = 7 * DAY // 10
+    work.add(make_readings([i * 10 for i in range(n)], list(range(n))), by_month=True)
+    work.aggregate(window=None)
+    assert work.column("count") == [6] * (n // 6)
+    work.add(make_readings([7 * DAY + i for i in range(120)], [0.0] * 120), by_month=True)
+    work.aggregate(window=None)
+    assert work.column("count") == [6] * (n // 6) + [60, 60]
+    work.aggregate(window="30m")
+    assert work.column("count") == [3] * (n // 3) + [30] * 4

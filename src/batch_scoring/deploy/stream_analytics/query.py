@@ -233,7 +233,7 @@ def configured_query(parameters: Mapping[str, Any]) -> WindowsQuery:
             "and values as they are; leave it out, or set deploy.stream_analytics.enabled to false"
         )
     return WindowsQuery(
-        window=aggregate.window,
+        window=aggregate.length,
         features=aggregate.features,
         min_readings=aggregate.min_readings,
         columns={role: ingest.column_names(role)[0] for role in ROLES},

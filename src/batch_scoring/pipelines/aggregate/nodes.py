@@ -17,8 +17,15 @@ from batch_scoring.core.moments import EPOCH, MICROSECOND, as_text
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.text import read_length
-from batch_scoring.ingestion.intervals import median_interval, suitable_window
+from batch_scoring.ingestion.intervals import suitable_window
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
+from batch_scoring.ingestion.window_length import (
+    FEW_READINGS,
+    is_rare,
+    reading_interval,
+    with_stored_length,
+    with_suitable_length,
+)
 from batch_scoring.storage.data_file import DataFile, hold_sparse_days
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.table_log import RETENTION
@@ -34,8 +41,6 @@ logger = logging.getLogger(__name__)
 # The name under which the windows record the version of the readings they were made of.
 STEP = "aggregate"
 _MANY_ROWS = 100_000
-# A window with fewer readings, on average, has no spread.
-_FEW_READINGS = 1.5
 
 
 def aggregate_windows(readings: RowTable, parameters: dict[str, Any], device: Any, sensor: Any) -> Update:
@@ -71,6 +76,7 @@ def aggregate_windows(readings: RowTable, parameters: dict[str, Any], device: An
 def _aggregate(
     readings: RowTable, settings: AggregateParameters, selection: Selection, windows: RowTable
 ) -> Change | None:
+    settings = with_suitable_length(with_stored_length(settings, windows), readings)
     made_with, seen = windows.progress(MADE_WITH), windows.progress(STEP)
     is_other = windows.exists and made_with not in (None, settings.number)
     if is_other and windows.num_rows and selection != Selection():
@@ -192,15 +198,14 @@ def _hint_window(
     readings: RowTable, files: list[DataFile], settings: AggregateParameters, n_windows: int
 ) -> None:
     """Warn of windows that are far too short for readings as rare as these."""
-    if sum(file.rows for file in files) >= _FEW_READINGS * n_windows:
+    if sum(file.rows for file in files) >= FEW_READINGS * n_windows:
         return
-    columns = ["sensor", "device", "timestamp"]
-    interval = median_interval(rows for file in files for rows in readings.batches(file, columns))
-    if interval is not None and interval * _FEW_READINGS > settings.window.total_seconds():
+    interval = reading_interval(readings)
+    if interval is not None and is_rare(interval, settings.length):
         logger.warning(
             "aggregate: most windows of %s hold one reading, since most series send one every %s; set "
             "aggregate.window=%s",
-            read_length(settings.window.total_seconds()),
+            read_length(settings.length.total_seconds()),
             read_length(interval),
             suitable_window(interval),
         )

@@ -19,6 +19,7 @@ from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.sources import choose_sources, known_rows, record_sources, source_row
 from batch_scoring.ingestion.staging import staging_area
 from batch_scoring.ingestion.stream_windows import StagedWindows
+from batch_scoring.ingestion.window_length import with_stored_length
 from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import Change, Look, RowTable, Update, no_change
 from batch_scoring.storage.upsert import Upsert
@@ -74,6 +75,7 @@ def import_windows(
     looks = Look[RowTable](), Look[RowTable]()
     yield looks
     windows, imported = (look.seen for look in looks)
+    settings = with_stored_length(settings, windows)
     targets = {"windows": windows}
     known = known_rows(imported, targets, IMPORTED_WINDOWS)
     sources = choose_sources(stream_windows, known, f"{settings.number}", Selection())
