@@ -23,7 +23,7 @@ from batch_scoring.detection.detectors.tail_curves import decades
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.score import predict
 from tests.detection.detectors.test_preprocessing import FEATURES, windows_of
-from tests.factories import fit_fleet, make_windows
+from tests.factories import MINUTE_US, START_US, fit_fleet, make_windows
 
 HOUR_US = 3_600_000_000
 PARAMETERS = FitParameters(false_alarm_rate=0.01)
@@ -451,3 +451,18 @@ def test_whether_the_window_before_was_unusual_is_told_by_its_own_hour():
     start_us, roles = np.full(2, 5 * HOUR_US), Roles.of(("mean", "diff_mean"))
     _, z = treat(X, start_us, HOUR_US, np.array([2]), models, roles)
     assert z.tolist() == [[2.0, 2.0], [12.0, 0.0]]
+
+
+def test_a_counter_whose_windows_do_not_follow_each_other_has_no_model():
+    """A meter that sends twice an hour, in windows of five minutes: its steps are in no window."""
+    X = windows_of(np.random.default_rng(1).uniform(0.5, 1.5, 300).cumsum()[:, None])
+    X[:, FEATURES.index("diff_mean")] = 0.0
+    windows = make_windows(X, features=list(FEATURES))
+    start = START_US + 30 * MINUTE_US * np.arange(300)
+    for name, times in (("window_start", start), ("window_end", start + 5 * MINUTE_US)):
+        place = windows.schema.get_field_index(name)
+        windows = windows.set_column(place, name, pa.array(times).cast(windows.schema.field(name).type))
+    model, status = fit_fleet(windows, FEATURES, PARAMETERS)
+    assert model is None
+    assert status["status"].to_pylist() == ["fit_failed"]
+    assert "300 of 300 windows lack" in status["message"][0].as_py()

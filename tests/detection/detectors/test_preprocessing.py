@@ -199,3 +199,14 @@ def test_few_values_or_repeats_are_a_state_and_a_rounded_measurement_is_not():
     held = windows_of(np.repeat(np.round(rng.normal(20, 2, 60), 3), 60).reshape(300, 12))
     found = [is_state(np.hstack([X, run]), roles) for X in (valve, rounded, held)]
     assert found == [True, False, True]
+
+
+def test_windows_that_follow_none_say_nothing_of_steps():
+    """Of readings an hour, say, in windows of five minutes: `diff_mean` is 0 in all of them."""
+    X = windows_of(np.random.default_rng(0).uniform(0.5, 1.5, 300).cumsum()[:, None])
+    X[:, ROLES.diff_mean] = 0.0
+    assert is_counter(X, ROLES)
+    assert not is_state(X, ROLES)
+    held = windows_of(np.repeat(np.random.default_rng(0).normal(size=100), 3)[:, None])
+    held[:, ROLES.diff_mean] = 0.0
+    assert is_state(held, ROLES)

@@ -92,7 +92,8 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     Raises
     ------
     ValueError
-        When scikit-learn cannot fit, or its model has no inside.
+        When scikit-learn cannot fit, its model has no inside, or the windows of a counter do not follow
+        each other.
     """
     X, start_us, zone = series.X, series.start_us, parameters.timezone
     roles = Roles.of(series.features)
@@ -103,6 +104,12 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     kind = COUNTER if is_counter(X, roles) else PLAIN
     counted = X
     if kind == COUNTER:
+        n_following = np.count_nonzero(np.diff(start_us) == series.window_us)
+        if n_following < parameters.min_windows:
+            raise ValueError(
+                f"a counter is known by its step from the window before, which {len(X) - n_following:,} of "
+                f"{len(X):,} windows lack; set a longer aggregate.window"
+            )
         counted, is_orphan = without_count(X, roles)
         X, counted, start_us = X[~is_orphan], counted[~is_orphan], start_us[~is_orphan]
         notes += ("counter: its levels are taken from the window before",)

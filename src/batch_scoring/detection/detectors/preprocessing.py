@@ -143,7 +143,7 @@ def is_state(X: Float, roles: Roles) -> bool:
     X : array of shape (n, d), float64
         Training windows, with ``equal_run``.
     """
-    if roles.diff_mean >= 0 and np.mean(X[:, roles.diff_mean] == 0) >= _REPEATS:
+    if roles.has_previous_mean and np.mean(np.diff(X[:, roles.mean]) == 0) >= _REPEATS:
         return True
     extremes = roles.levels[roles.levels != roles.mean]
     return bool(extremes.size) and np.unique(X[:, extremes]).size <= _STATES
@@ -159,7 +159,8 @@ def is_counter(X: Float, roles: Roles) -> bool:
     """
     if not roles.has_previous_mean or roles.change < 0:
         return False
-    step, change = X[:, roles.diff_mean], X[:, roles.change]
+    # From each window to the next one there is: `diff_mean` is 0 for one that does not follow another.
+    step, change = np.diff(X[:, roles.mean]), X[:, roles.change]
     rises = [np.count_nonzero(moves > 0) for moves in (step, -step, change, -change)]
     return any(
         rises[up] >= max(_RISES * len(X), _LEAST_RISES)
