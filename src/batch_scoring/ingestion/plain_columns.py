@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +16,7 @@ from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.tables.schemas import READINGS
 
 YEAR_US = 365 * DAY_US
+RanksOfNames = Callable[[pa.Array], Int | None]
 
 
 def is_plain_time(kind: pa.DataType, settings: IngestSettings) -> bool:
@@ -40,18 +43,30 @@ def moments(times: pa.ChunkedArray) -> pa.ChunkedArray:
     return whole.cast(pa.int64()).cast(READINGS.field("timestamp").type)
 
 
-def ranks(texts: pa.ChunkedArray) -> Int | None:
-    """Return each text's rank as UTF-8 bytes, shape (n,); None where a text, or none, may be refused."""
+def name_ranks(names: pa.Array) -> Int | None:
+    """Return each name's rank as UTF-8 bytes, shape (n,); None where one may be refused."""
+    names.validate(full=True)
+    if _may_be_refused(names):
+        return None
+    rank = np.empty(len(names), np.int64)
+    rank[to_numpy(pc.array_sort_indices(names)).astype(np.int64)] = np.arange(len(names))
+    return rank
+
+
+def ranks(texts: pa.ChunkedArray, of_names: RanksOfNames = name_ranks) -> Int | None:
+    """Return each text's rank as UTF-8 bytes, shape (n,); None where a text, or none, may be refused.
+
+    Parameters
+    ----------
+    texts : pyarrow.ChunkedArray
+        Dictionaries in one chunk.
+    of_names : callable
+        :func:`name_ranks`, or what remembers it.
+    """
     if texts.null_count or not len(texts):
         return None
-    known = texts.chunk(0).dictionary
-    known.validate(full=True)
-    if _may_be_refused(known):
-        return None
-    rank = np.empty(len(known), np.int64)
-    rank[to_numpy(pc.array_sort_indices(known)).astype(np.int64)] = np.arange(len(known))
-    of_row: Int = rank[to_numpy(texts.chunk(0).indices)]
-    return of_row
+    rank = of_names(texts.chunk(0).dictionary)
+    return None if rank is None else rank[to_numpy(texts.chunk(0).indices)]
 
 
 def _may_be_refused(names: pa.Array) -> bool:

@@ -1,12 +1,14 @@
 """Read Parquet files in which nothing is to be decided: every row is a reading, typed and stated once.
 
 That is what a fleet sends in most hours. Anything else, such as text to parse, a row to refuse or a reading
-that is stated twice, is for :mod:`~batch_scoring.ingestion.staging`, which takes three times as long.
+that is stated twice, is for :mod:`~batch_scoring.ingestion.staging`, which takes three times as long. Long
+files of more rows than memory is meant for are for :mod:`~batch_scoring.ingestion.long_runs`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,26 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
-from batch_scoring.core.moments import DAY_US, microseconds
-from batch_scoring.ingestion.columns import match_columns
-from batch_scoring.ingestion.plain_columns import (
-    as_dictionary,
-    is_plain_time,
-    is_text,
-    may_be_unset,
-    moments,
-    ranks,
-)
-from batch_scoring.ingestion.plain_rows import PlainRows
-from batch_scoring.ingestion.settings import ROLES, IngestSettings
-from batch_scoring.ingestion.sql import TOO_LARGE
+from batch_scoring.core.moments import DAY_US
+from batch_scoring.ingestion.long_files import clean_keys, open_long
+from batch_scoring.ingestion.plain_columns import may_be_unset
+from batch_scoring.ingestion.plain_rows import READINGS_KEY, PlainRows, holds_one_of
+from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import to_arrow
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import READINGS
@@ -42,9 +35,8 @@ if TYPE_CHECKING:
     from batch_scoring.ingestion.source_files import SourceFile
     from batch_scoring.ingestion.sources import PendingSource
 
-# More rows are not held in memory: they take some 130 bytes each.
+# More rows are not held in memory: they take some 130 bytes each. Of long files, runs are sorted on the disk.
 MAX_ROWS = 6_000_000
-_KEY = ("sensor", "device", "timestamp")
 
 
 @dataclass(frozen=True)
@@ -72,12 +64,8 @@ class LongRows(PlainRows):
         files = table.files(self.first, self.last + 1, self.staged_ids("sensor"))
         if not files:
             return False
-        mine = np.sort(np.concatenate([row_fingerprints(rows, _KEY) for rows in self._batches()]))
-        return any(
-            np.isin(row_fingerprints(rows, _KEY), mine).any()
-            for file in files
-            for rows in table.batches(file, _KEY)
-        )
+        mine = np.concatenate([row_fingerprints(rows, READINGS_KEY) for rows in self._batches()])
+        return holds_one_of(table, files, np.sort(mine), READINGS_KEY)
 
     def staged_ids(self, kind: str) -> set[str]:
         """Return the devices or sensors (``kind``) of the rows."""
@@ -85,7 +73,7 @@ class LongRows(PlainRows):
 
 
 def read_plain(
-    sources: Sequence[PendingSource], settings: IngestSettings, latest: datetime
+    sources: Sequence[PendingSource], settings: IngestSettings, latest: datetime, stack: ExitStack
 ) -> PlainRows | None:
     """Read source files if all of them are plain.
 
@@ -95,11 +83,13 @@ def read_plain(
     settings : IngestSettings
     latest : datetime
         Readings after it are in the future.
+    stack : ExitStack
+        Until it is closed, the rows can be read; it may hold temporary files of them.
 
     Returns
     -------
     PlainRows or None
-        None where a file is not plain, or there are more rows than memory is meant for.
+        None where a file is not plain.
     """
     if any(one.selections != [Selection()] or one.file.format != "parquet" for one in sources):
         return None
@@ -107,7 +97,7 @@ def read_plain(
         return None
     files = [source.file for source in sources]
     try:
-        found: PlainRows | None = _long_rows(files, settings, latest)
+        found: PlainRows | None = _long_rows(files, settings, latest, stack)
         if found is None:
             # An hour of long files does not wait for what reads others.
             from batch_scoring.ingestion.plain_wide import wide_rows
@@ -120,73 +110,33 @@ def read_plain(
     return found
 
 
-def _long_rows(files: Sequence[SourceFile], settings: IngestSettings, latest: datetime) -> LongRows | None:
-    """Read files with a measurement a row."""
-    columns = [_columns(file, settings) for file in files]
-    if None in columns or sum(n for _, n in columns) > MAX_ROWS:  # type: ignore[misc]
+def _long_rows(
+    files: Sequence[SourceFile], settings: IngestSettings, latest: datetime, stack: ExitStack
+) -> PlainRows | None:
+    """Read files with a measurement a row: at once, or where they are many rows, in runs."""
+    found = [open_long(file, settings) for file in files]
+    opened = [one for one in found if one is not None]
+    if len(opened) < len(found) or MAX_ROWS <= 0:
         return None
-    parts = [_read(file, names) for file, (names, _) in zip(files, columns, strict=True)]  # type: ignore[misc]
-    rows = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
-    sensor, device = ranks(rows["sensor"]), ranks(rows["device"])
-    if sensor is None or device is None or not _are_clean(rows, settings, latest):
+    if sum(one.n_rows for one in opened) > MAX_ROWS:
+        from batch_scoring.ingestion.long_runs import rows_in_runs
+
+        return rows_in_runs(opened, settings, latest, MAX_ROWS, stack)
+    rows = pa.concat_tables([one.read() for one in opened]).unify_dictionaries().combine_chunks()
+    keys = clean_keys(rows, settings, latest)
+    if keys is None:
         return None
-    series, time = sensor * (device.max() + 1) + device, to_numpy(rows["timestamp"])
-    order = np.lexsort((time, series))
-    series, time = series[order], time[order]
+    order = np.lexsort(keys[::-1])
+    series, time = (key[order] for key in keys)
     if ((series[1:] == series[:-1]) & (time[1:] == time[:-1])).any() or may_be_unset(series, time):
         return None
     day = time // DAY_US
     n_days = int(np.count_nonzero(np.bincount(day - day.min())))
     return LongRows(
-        n_rows={n: part.num_rows for n, part in enumerate(parts)},
+        n_rows={n: one.n_rows for n, one in enumerate(opened)},
         n_missing={},
         first=int(time.min()),
         last=int(time.max()),
         by_month=has_sparse_days(n_days, day.size),
         rows=rows.take(to_arrow(order)),
     )
-
-
-def _columns(file: SourceFile, settings: IngestSettings) -> tuple[list[str], int] | None:
-    """Return the names of a file's four columns and its rows; None where one is of another type."""
-    with file.opened() as path, pq.ParquetFile(path) as opened:
-        schema, n = opened.schema_arrow, opened.metadata.num_rows
-        places = match_columns(schema.names, settings)
-    if len(places) < len(ROLES) or not _is_by_columns(settings):
-        return None
-    time, *texts, value = (schema.field(places[role]).type for role in ROLES)
-    if not (all(map(is_text, texts)) and pa.types.is_float64(value) and is_plain_time(time, settings)):
-        return None
-    return [schema.names[places[role]] for role in ROLES], n
-
-
-def _is_by_columns(settings: IngestSettings) -> bool:
-    """Whether the names of the columns alone say what they are."""
-    return settings.shape != "wide" and settings.path is settings.device is settings.sensor is None
-
-
-def _read(file: SourceFile, names: list[str]) -> pa.Table:
-    """Read the columns of the four roles; ids are dictionaries."""
-    with file.opened() as path, pq.ParquetFile(path, read_dictionary=names[1:3]) as opened:
-        rows = opened.read(names).rename_columns(list(ROLES))
-    rows = rows.set_column(0, "timestamp", moments(rows["timestamp"]))
-    for place, name in enumerate(ROLES[1:3], 1):
-        rows = rows.set_column(place, name, as_dictionary(rows[name]))
-    return rows.select(READINGS.names)
-
-
-def _are_clean(rows: pa.Table, settings: IngestSettings, latest: datetime) -> bool:
-    """Whether no time or value is to be refused."""
-    if rows["timestamp"].null_count or rows["value"].null_count:
-        return False
-    time, value = to_numpy(rows["timestamp"]), to_numpy(rows["value"])
-    if time.min() < microseconds(settings.min_time) or time.max() > microseconds(latest):
-        return False
-    if not (np.abs(value) < TOO_LARGE).all():
-        return False
-    sensors = rows["sensor"].chunk(0)
-    names, codes = sensors.dictionary.to_pylist(), to_numpy(sensors.indices)
-    low, high = np.full(len(names), -np.inf), np.full(len(names), np.inf)
-    for place, name in enumerate(names):
-        low[place], high[place] = settings.ranges.get(name, (-np.inf, np.inf))
-    return not ((value < low[codes]) | (value > high[codes])).any()

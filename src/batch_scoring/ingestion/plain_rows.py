@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.moments import EPOCH, MICROSECOND
+from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.arrays import UInt
+from batch_scoring.tables.fingerprints import row_fingerprints
 
 if TYPE_CHECKING:
     from batch_scoring.ingestion.source_files import SourceFile
+
+# Two readings with the same are one reading, or contradict each other.
+READINGS_KEY = ("sensor", "device", "timestamp")
 
 
 @dataclass(frozen=True)
@@ -93,3 +100,32 @@ class PlainRows(ABC):
     def quarantine(self, sources: Mapping[int, SourceFile]) -> Iterator[pa.Table]:
         """Yield the refused rows: there are none."""
         return iter(())
+
+
+def holds_one_of(
+    table: RowTable,
+    files: Iterable[DataFile],
+    fingerprints: UInt,
+    columns: Sequence[str],
+    sensors: Iterable[str] | None = None,
+) -> bool:
+    """Whether files of a table hold a row with one of some fingerprints.
+
+    Parameters
+    ----------
+    table : RowTable
+    files : iterable of DataFile
+    fingerprints : uint64 array of shape (n,)
+        Sorted; not empty.
+    columns : sequence of str
+        What they are of.
+    sensors : iterable of str, optional
+        The only ones to look at.
+    """
+    last = fingerprints.size - 1
+    for file in files:
+        for rows in table.batches(file, columns, sensors):
+            theirs = row_fingerprints(rows, columns)
+            if (fingerprints[np.minimum(np.searchsorted(fingerprints, theirs), last)] == theirs).any():
+                return True
+    return False

@@ -17,7 +17,7 @@ import pyarrow as pa
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import DAY_US
 from batch_scoring.core.progress import watch_progress
-from batch_scoring.ingestion.plain_rows import PlainRows
+from batch_scoring.ingestion.plain_rows import PlainRows, holds_one_of
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.wide_look import Chunk, Look
 from batch_scoring.ingestion.wide_pieces import Layout, numbers, open_wide, read_cells, read_keys, together
@@ -93,11 +93,7 @@ class WideRows(PlainRows):
                 }
             )
             known = np.sort(row_fingerprints(mine, _KEY))
-            if any(
-                np.isin(row_fingerprints(rows, _KEY), known).any()
-                for file in files
-                for rows in table.batches(file, _KEY, sensors)
-            ):
+            if holds_one_of(table, files, known, _KEY, sensors):
                 return True
         return False
 

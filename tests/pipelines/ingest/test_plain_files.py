@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.datasets.raw_readings import RawReadings
-from batch_scoring.ingestion import plain_files, wide_pieces
+from batch_scoring.ingestion import long_runs, plain_files, wide_pieces
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
+from batch_scoring.storage import row_files
 from batch_scoring.storage.row_table import no_change
 from tests.examples import few_examples
 from tests.pipelines.ingest.ingestion import AT, Store
@@ -57,8 +58,10 @@ def without_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
 
 
-def assert_both_ways_agree(files: list[list[tuple]], write_file: Callable[[Path, list[tuple]], Path]) -> None:
-    """Ingest one file after the other, with and without DuckDB."""
+def assert_both_ways_agree(
+    files: list[list[tuple]], write_file: Callable[[Path, list[tuple]], Path], at_once: bool = False
+) -> None:
+    """Ingest files one after the other or all at once, with and without DuckDB."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         root = Path(folder)
         stores = {limit: Store(root / f"{limit}") for limit in (plain_files.MAX_ROWS, -1)}
@@ -68,6 +71,8 @@ def assert_both_ways_agree(files: list[list[tuple]], write_file: Callable[[Path,
             counts = []
             for number, rows in enumerate(files):
                 write_file(raw / f"{number}.parquet", rows)
+                if at_once and number < len(files) - 1:
+                    continue
                 read = store.ingest(raw, ranges={"a": [-100, 100]})
                 counts.append(read | {"shortfalls": len(read["shortfalls"])})  # they name the folder
             store.counts = counts
@@ -80,6 +85,109 @@ def assert_both_ways_agree(files: list[list[tuple]], write_file: Callable[[Path,
 @given(files=FILES)
 def test_the_rows_are_those_of_the_other_way(files):
     assert_both_ways_agree(files, write)
+
+
+# Runs of two rows. What is refused is rare, or no example would go this way.
+TIMES = st.one_of(st.integers(0, 20), st.integers(-200_000, 20))
+LONG = st.tuples(
+    TIMES, st.sampled_from(["a", "b", "ü", "B"]), st.sampled_from(["s", "a"]), st.floats(-99, 99)
+)
+ODD = st.tuples(MINUTES, IDS, IDS, VALUES)
+RUNS = st.lists(st.lists(st.one_of(*[LONG] * 40, ODD), max_size=9), min_size=1, max_size=3)
+
+
+@pytest.fixture
+def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_files, "MAX_ROWS", 2)
+    monkeypatch.setattr(long_runs, "RUN_ROWS", 2)
+    monkeypatch.setattr(long_runs, "_COMPARED_ROWS", 3)
+
+
+@few_examples
+@given(files=RUNS, at_once=st.booleans(), is_sparse=st.booleans())
+def test_rows_in_runs_are_those_of_the_other_way(files, at_once, is_sparse):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_files, "MAX_ROWS", 2)
+        patch.setattr(long_runs, "RUN_ROWS", 2)
+        patch.setattr(long_runs, "_COMPARED_ROWS", 3)
+        if is_sparse:
+            patch.setattr(row_files, "_MANY_DAYS", 2)
+        assert_both_ways_agree(files, write, at_once)
+
+
+@pytest.mark.usefixtures("without_duckdb", "short_runs")
+@pytest.mark.parametrize("many_days", [62, 1])
+def test_rows_in_runs_are_stored_in_the_files_of_rows_in_memory(
+    many_days: int, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The files of days, or of months, hold the same rows in the same order."""
+    monkeypatch.setattr(row_files, "_MANY_DAYS", many_days)
+    raw, days = tmp_path / "raw", (0, 1, 40)
+    for number, device in enumerate(("b", "a", "ü")):
+        rows = [
+            (day * 1440 + minute, device, sensor, float(day + minute))
+            for day in days
+            for minute in range(number, 9, 2)
+            for sensor in ("t", "s")
+        ]
+        write(raw / f"{number}.parquet", rows)
+    store.ingest(raw)
+    whole = Store(tmp_path / "whole")
+    monkeypatch.setattr(plain_files, "MAX_ROWS", 1000)
+    whole.ingest(raw)
+
+    def files(one: Store) -> list[tuple]:
+        table = one.readings_set.load()
+        return [(file.day, pa.concat_tables(table.batches(file)).to_pylist()) for file in table.files()]
+
+    assert files(store) == files(whole)
+    assert len(files(store)) == (3 if many_days == 62 else 2)
+    assert [source["accepted"] for source in store.sources()] == [30, 24, 24]
+
+
+@pytest.mark.usefixtures("short_runs")
+@pytest.mark.parametrize(
+    ("value", "reason"), [(0.0, "duplicate"), (5.0, "conflict")], ids=["duplicate", "conflict"]
+)
+def test_a_reading_stated_in_two_runs_is_stored_once(value: float, reason: str, store: Store, tmp_path: Path):
+    raw = tmp_path / "raw"
+    write(raw / "1.parquet", plain_rows(3))
+    write(raw / "2.parquet", [*plain_rows(2, first=9), (0, "a", "s", value)])
+    counts = store.ingest(raw)
+    # A second file that says the same is no duplicate of the first.
+    expected = {"conflict": 1} if reason == "conflict" else {}
+    assert (counts["rows"], counts["stored"], counts["refused"]) == (11, 10, expected)
+
+
+@pytest.mark.usefixtures("short_runs")
+def test_a_reading_in_runs_that_is_stored_already_is_not_stored_again(store: Store, tmp_path: Path):
+    store.ingest(write(tmp_path / "1.parquet", plain_rows(3)))
+    counts = store.ingest(write(tmp_path / "2.parquet", [*plain_rows(3, first=3), (1, "b", "s", 1.0)]))
+    assert (counts["stored"], counts["already_stored"]) == (6, 1)
+
+
+@pytest.mark.usefixtures("without_duckdb", "short_runs")
+def test_late_rows_in_runs_are_new_where_their_series_is_another(store: Store, tmp_path: Path):
+    store.ingest(write(tmp_path / "1.parquet", plain_rows(3)))
+    late = [(minute, "c", "s", 1.0) for minute in range(3)]
+    assert store.ingest(write(tmp_path / "2.parquet", late))["stored"] == 3
+
+
+@pytest.mark.usefixtures("short_runs")
+@pytest.mark.parametrize("bad", [(3, "a", "s", float("inf")), (3, " ", "s", 1.0), (3, "a", "s", None)])
+def test_a_row_to_refuse_in_the_last_run_is_refused(bad: tuple, store: Store, tmp_path: Path):
+    counts = store.ingest(write(tmp_path / "1.parquet", [*plain_rows(3), bad]))
+    assert (counts["rows"], counts["stored"]) == (7, 6)
+    assert sum(counts["refused"].values()) + counts["missing"] == 1
+
+
+@pytest.mark.usefixtures("short_runs")
+def test_runs_leave_no_temporary_files(store: Store, tmp_path: Path):
+    scratch = tmp_path / "scratch"
+    for name, rows in (("1", plain_rows(3)), ("2", [*plain_rows(2, first=9), (9, "a", "s", 5.0)])):
+        source = write(tmp_path / f"{name}.parquet", rows)
+        store.ingest(source, temp_directory=str(scratch))
+        assert [path for path in scratch.iterdir() if path.is_dir()] == []
 
 
 WIDE = pa.schema(

@@ -120,7 +120,7 @@ def ingest_readings(
             refuse_new_devices(area, readings, chosen.max_new_devices)
             return area
 
-        plain = read_plain(sources.pending, chosen, latest)
+        plain = read_plain(sources.pending, chosen, latest, stack)
         if plain is not None and (
             plain.staged_ids("device") & {one.device for one in gone}
             or are_too_many(plain, readings, chosen.max_new_devices)
