@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -32,9 +34,7 @@ def no_tracking_uri(monkeypatch: pytest.MonkeyPatch) -> None:
 def store(tmp_path: Path, new_database: Path) -> Store:
     """A store of its own for a test, below its ``tmp_path``."""
     put_database(new_database, tmp_path)
-    return connect(
-        f"sqlite:///{tmp_path}/mlflow/mlflow.db", str(tmp_path / "mlflow/artifacts"), "batch_scoring"
-    )
+    return store_in(tmp_path)
 
 
 @pytest.fixture
@@ -54,3 +54,29 @@ def put_database(database: Path, folder: Path) -> None:
     """Copy a database to where the MLflow store of a folder, such as ``06_models``, has it."""
     (folder / "mlflow").mkdir(parents=True)
     shutil.copy(database, folder / "mlflow/mlflow.db")
+
+
+def store_in(folder: Path) -> Store:
+    """The MLflow store of a folder, such as ``06_models``."""
+    return connect(f"sqlite:///{folder}/mlflow/mlflow.db", f"{folder}/mlflow/artifacts", "batch_scoring")
+
+
+# Where an MLflow database holds absolute paths.
+_ARTIFACT_PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+def copy_with_store(folder: Path, to: Path, database: str = "mlflow/mlflow.db") -> None:
+    """Copy a folder with an MLflow store, if there is one, such that changes of the copy leave it alone."""
+    shutil.copytree(folder, to, dirs_exist_ok=True)
+    if not (to / database).exists():
+        return
+    with closing(sqlite3.connect(to / database)) as connection, connection:
+        for table, column in _ARTIFACT_PLACES:
+            update = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+            connection.execute(update, (f"{folder}/", f"{to}/"))

@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +20,7 @@ from deltalake import DeltaTable
 from batch_scoring.storage import open_folder
 from tests.end_to_end.warm_kedro import warm_kedro
 from tests.made_once import made_once
-from tests.mlflow_stores import put_database
+from tests.mlflow_stores import copy_with_store, put_database
 
 PROJECT = Path(__file__).parents[2]
 
@@ -116,24 +113,8 @@ class Workspace:
 
     def copy_to(self, folder: Path) -> Workspace:
         """Copy a workspace of local files, such that runs of the copy leave this one alone."""
-        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
-        database = folder / "06_models/mlflow/mlflow.db"
-        if database.exists():
-            with closing(sqlite3.connect(database)) as connection, connection:
-                for table, column in _ARTIFACT_PLACES:
-                    update = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
-                    connection.execute(update, (f"{self.folder}/", f"{folder}/"))
+        copy_with_store(Path(self.folder), folder, "06_models/mlflow/mlflow.db")
         return replace(self, folder=folder)
-
-
-# Where an MLflow database holds absolute paths.
-_ARTIFACT_PLACES = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-)
 
 
 class Made(NamedTuple):
