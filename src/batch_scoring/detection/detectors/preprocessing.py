@@ -344,7 +344,8 @@ def _left(
     of_folds : list of array of shape (L, n_slots), float64
         What each slot adds, without each block.
     """
-    whole, left, of_folds = *np.zeros((2, 2, levels.shape[1])), []
+    whole, left = np.zeros((2, 2, levels.shape[1]))
+    of_folds = []
     for held_out, rest in folds:
         rows = np.zeros(len(levels), np.bool_)
         rows[rest] = True

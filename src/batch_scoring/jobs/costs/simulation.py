@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
 
 from batch_scoring.tables.arrays import Float, Int
 
-Seconds = Float
+Seconds: TypeAlias = Float
 _FOREVER = float("inf")
 
 
