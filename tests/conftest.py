@@ -27,7 +27,7 @@ settings.load_profile("ci")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that say how often races and kills are tried, and whether tests may take minutes."""
-    parser.addoption("--trials", type=int, default=2, help="repetitions of races and kills (default 2)")
+    parser.addoption("--trials", type=int, default=1, help="repetitions of races and kills (default 1)")
     parser.addoption("--long", action="store_true", help="run the tests that are marked long, too")
 
 
