@@ -3,11 +3,12 @@
 import pytest
 
 from batch_scoring.storage import open_file, open_folder
+from tests.bucket_storage import ON_S3
 
 BIG = bytes(range(256)) * (20 << 12)  # 20 MiB: several blocks
 
 
-KINDS = ["local", pytest.param("blob", marks=pytest.mark.azurite), "s3", "gs"]
+KINDS = ["local", pytest.param("blob", marks=pytest.mark.azurite), ON_S3, "gs"]
 
 
 @pytest.fixture(params=KINDS)

@@ -16,13 +16,13 @@ from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.storage import bucket_service, open_folder
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.schemas import READINGS
-from tests.bucket_storage import put_as_another
+from tests.bucket_storage import ON_S3, put_as_another
 from tests.emulators.faulty_proxy import ANSWERS, Fault, FaultyProxy
 from tests.row_tables import add, dataset_at, devices, readings, table_at
 
 FOREVER = 10_000
-buckets = pytest.mark.parametrize("remote", ["s3", "gs"], indirect=True)
-s3 = pytest.mark.parametrize("remote", ["s3"], indirect=True)
+buckets = pytest.mark.parametrize("remote", [ON_S3, "gs"], indirect=True)
+s3 = pytest.mark.parametrize("remote", [ON_S3], indirect=True)
 gs = pytest.mark.parametrize("remote", ["gs"], indirect=True)
 
 
@@ -89,7 +89,7 @@ except ConflictError:
 
 # Over Google's the library's condition meets our own stand-in.
 @pytest.mark.slow
-@pytest.mark.parametrize("remote", ["s3", pytest.param("gs", marks=pytest.mark.long)], indirect=True)
+@pytest.mark.parametrize("remote", [ON_S3, pytest.param("gs", marks=pytest.mark.long)], indirect=True)
 def test_of_four_processes_that_commit_the_same_step_one_does(remote: str, trials: int):
     url = f"{remote}/readings"
     for turn in range(1 if trials <= 2 else trials // 10):

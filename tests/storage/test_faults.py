@@ -23,7 +23,7 @@ azurite = pytest.mark.azurite
 WRITTEN = [
     pytest.param("abfs", b"few", id="abfs-few", marks=azurite),
     pytest.param("abfs", BIG, id="abfs-many blocks", marks=azurite),
-    pytest.param("s3", b"few", id="s3-few"),
+    pytest.param("s3", b"few", id="s3-few", marks=pytest.mark.slow),
     pytest.param("gs", b"few", id="gs-few"),
 ]
 READ = [*WRITTEN, pytest.param("gs", BIG, id="gs-many blocks")]
