@@ -110,6 +110,12 @@ def test_of_several_that_fit_all_are_named_by_their_start():
     }
 
 
+def test_nothing_is_proposed_where_there_is_nothing():
+    known = Gaps.of(GAPS.empty_table())
+    silences = find_silences(known, SilenceRules(HOUR_US, AFTER_US), Calendar())[1]
+    assert find_renames(known, silences, SLACK_US, AFTER_US, lambda *_: pytest.fail("nothing to read")) == {}
+
+
 def test_where_many_begin_at_once_none_is_proposed(monkeypatch):
     monkeypatch.setattr(renames, "MAX_CANDIDATES", 1)
     assert proposed(*new("a")) == {"old": ["a"]}

@@ -5,6 +5,7 @@ import pytest
 
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.reporting import incident_list
+from batch_scoring.reporting.summary import summarise, write_summary
 from batch_scoring.tables.schemas import GAPS
 from tests.reporting import fleet_factory
 from tests.reporting.fleet_factory import START, fleet_of, gather, prediction_rows
@@ -158,3 +159,31 @@ def test_single_windows_are_listed_apart_and_silences_among_the_devices():
     assert (silence["sensor"], silence["window_end"] - silence["window_start"]) == (
         "power", timedelta(hours=3),
     )  # fmt: skip
+
+
+def fallen_silent():
+    """A sensor that is unusual on the tenth day, and then sends nothing, while another of its device does."""
+    began = START + timedelta(days=10)
+    last = {"device": "a", "state": "last", "first_start": START}
+    gaps = [
+        last | {"sensor": "power", "start": began + timedelta(minutes=20)},
+        last | {"sensor": "pressure", "start": began + timedelta(hours=3)},
+    ]
+    return [prediction_rows("a", "power", TEN[:4], anomalies=[2, 3], start=began)], {
+        "gaps": pa.Table.from_pylist(gaps, GAPS)
+    }
+
+
+def test_what_fell_silent_has_its_incidents_behind_it_and_is_silent_since_its_last_window():
+    rows, gaps = fallen_silent()
+    found = listed(*rows, **gaps)
+    (row,) = found.devices.to_pylist()
+    assert (row["kind"], row["start"]) == ("sensor_silent", START + timedelta(days=10, minutes=10))
+    assert found.sensors.select(["of", "sensor", "n_windows"]).to_pylist() == [
+        {"of": 0, "sensor": "power", "n_windows": 2}
+    ]
+    (silence,) = found.silences.to_pylist()
+    assert silence["window_start"] == START + timedelta(days=10, minutes=20)
+    told = summarise(gather(fleet_of(*rows, **gaps)), "there")
+    assert told["incidents"]["silent"] == 1
+    assert "device a, power, open, silent since 2026-01-15 00:20; power: sends" in write_summary(told)
