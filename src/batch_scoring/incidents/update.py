@@ -35,7 +35,7 @@ from batch_scoring.storage.file_chains import file_chains
 from batch_scoring.storage.row_changes import changes_since
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.small_files import SmallFiles
-from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy, with_values
+from batch_scoring.tables.arrow_arrays import are, constant, empty_table, to_arrow, to_numpy, with_values
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import day_pieces
@@ -223,7 +223,9 @@ def _over_before(kept_from: int, carried: pa.Table, found: pa.Table) -> pa.Table
     # A null of before an upgrade is found as false or true.
     same = [name for name in INCIDENTS.names if name not in ("state", *_NEWER)]
     over = row_fingerprints(carried.filter(to_arrow(is_over)), same)
-    state = pc.if_else(to_arrow(np.isin(row_fingerprints(found, same), over)), "closed", found["state"])
+    # A text in place of the array would import pandas.
+    closed = constant("closed", found.num_rows)
+    state = pc.if_else(to_arrow(np.isin(row_fingerprints(found, same), over)), closed, found["state"])
     return found.set_column(INCIDENTS.get_field_index("state"), INCIDENTS.field("state"), state)
 
 
