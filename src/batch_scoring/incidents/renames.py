@@ -148,13 +148,17 @@ def _in_words(old: str, new: Sequence[str]) -> str:
 
 def _fit(pairs: Candidates, known: Gaps, windows: pa.Table) -> Bool:
     """Mark the pairs of which all sensors have values like each other's, shape (n,)."""
-    n, n_sensors = len(known.devices), len(known.sensors)
-    device, sensor = positions(windows["device"], known.devices), positions(windows["sensor"], known.sensors)
+    # The devices of these pairs alone are numbered: of a large fleet they are few.
+    which, places = np.unique(np.append(pairs.old, pairs.new), return_inverse=True)
+    one, other = np.split(places, 2)
+    n, n_sensors = which.size, len(known.sensors)
+    names = known.devices.take(to_arrow(which))
+    device, sensor = positions(windows["device"], names), positions(windows["sensor"], known.sensors)
     is_known = (device >= 0) & (sensor >= 0)
     values = np.array([to_numpy(windows[name], null=np.nan) for name in ("mean", "std")])
     # A device may be the new one of another, and the old one of a third.
     since = np.full((2, n), known.now)
-    since[0][pairs.old], since[1][pairs.new] = pairs.silent_since - WEEK_US, pairs.first
+    since[0][one], since[1][other] = pairs.silent_since - WEEK_US, pairs.first
     ages = to_numpy(windows["window_start"]) - since[:, device]
     old, new = (
         _Values.of((device * n_sensors + sensor)[mine], age[mine], values[:, mine], n * n_sensors, quantiles)
@@ -163,13 +167,14 @@ def _fit(pairs: Candidates, known: Gaps, windows: pa.Table) -> Bool:
         )
     )
     has = np.zeros((n, n_sensors), bool)
-    has[known.device[known.is_last], known.sensor[known.is_last]] = True
-    those, these = (one[:, np.newaxis] * n_sensors + np.arange(n_sensors) for one in (pairs.old, pairs.new))
+    of_pairs = np.flatnonzero(known.is_last & np.isin(known.device, which))
+    has[np.searchsorted(which, known.device[of_pairs]), known.sensor[of_pairs]] = True
+    those, these = (place[:, np.newaxis] * n_sensors + np.arange(n_sensors) for place in (one, other))
     fits = _lie_in(new.level, these, old.level, those) & _range_alike(new.level, these, old.level, those)
     fits = np.where(old.is_counter[those], _lie_in(new.step, these, old.step, those), fits)
     if np.isfinite(values[1]).any():
         fits = fits & _lie_in(new.spread, these, old.spread, those)
-    found: Bool = np.all(fits | ~has[pairs.old], axis=1)
+    found: Bool = np.all(fits | ~has[one], axis=1)
     return found
 
 
