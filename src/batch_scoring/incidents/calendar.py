@@ -31,7 +31,9 @@ class Entry:
     period: int
 
     def mask(self, start: Int, end: Int) -> Bool:
-        """Mark the windows that overlap it where it comes again, shape (n,)."""
+        """Mark the windows that overlap it, shape (n,)."""
+        if not self.period:
+            return (start < self.end) & (end > self.start)
         phase = (start - self.start) % self.period
         overlaps = (phase < self.end - self.start) | (phase + (end - start) > self.period)
         return overlaps & (end > self.start)
