@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from batch_scoring.core.moments import microseconds
 from batch_scoring.incidents.devices import RollUpRules, roll_up
+from batch_scoring.incidents.expected import expected_words
 from batch_scoring.incidents.silence import SilenceRules
 from batch_scoring.incidents.steps import CHANGE_OF_UNIT
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OF_LEVEL
 from tests.factories import DAY_US, MINUTE_US, START
 from tests.predictions import WINDOW, window_number
 
@@ -231,6 +232,18 @@ def test_the_worst_window_says_what_would_have_been_usual():
     assert [row[name] for name in ("peak_sensor", "top_value", "expected", "lower", "upper")] == [
         "t", 10.5, 11.5, 12.5, 13.5,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n_level", "leads"), [(None, "std"), (0, "std"), (10, "std"), (11, "mean")])
+def test_a_level_that_is_off_in_most_windows_leads_and_not_the_step_to_it(n_level, leads):
+    (one,) = incidents(("a", "s", 0, 20, 9, "closed")).to_pylist()
+    level = dict(zip(OF_LEVEL, [n_level, 4.0, 3.0, 20.0, 19.0, 21.0], strict=True)) if n_level else {}
+    step = {"top_feature": "std", "top_value": 8.0, "expected": 1.0, "lower": 0.5, "upper": 1.5}
+    found = pa.Table.from_pylist([one | step | level], INCIDENTS)
+    (row,) = roll_up(found, last_rows(*((f"z{i}", "s") for i in range(60))), RULES, 0).to_pylist()
+    assert row["peak_severity"] == 9.0
+    words = {"std": "8, expected 0.5 to 1.5", "mean": "3, expected 19 to 21"}
+    assert (row["top_feature"], expected_words(row)) == (leads, words[leads])
 
 
 def test_one_open_incident_keeps_the_device_open():

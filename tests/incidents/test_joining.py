@@ -116,6 +116,50 @@ def test_the_peak_is_the_first_window_of_the_largest_severity():
     assert (row["top_feature"], row["model_version"]) == ("feature 9", "1")
 
 
+def led(features, severities, first=0):
+    """Windows of a device, each led by a feature; its value is the severity."""
+    windows = draw_predictions({"a": "".join("1" if name else "." for name in features)}, "s", first)
+    own = {
+        "top_feature": pa.array(features, pa.string()),
+        "severity": pa.array(severities, pa.float64()),
+        "top_value": pa.array(severities, pa.float64()),
+        "expected": pa.array([0.0] * len(features)),
+    }
+    for name, values in own.items():
+        place = windows.schema.get_field_index(name)
+        windows = windows.set_column(place, windows.schema.field(name), values)
+    return windows.select(JUDGED)
+
+
+def test_the_windows_that_the_mean_leads_are_counted_and_the_worst_of_them_is_kept():
+    closed, _ = join_windows(
+        led(["std", "mean", "min", "mean", None], [9.0, 2.0, 3.0, 4.0, 0.0]), NOTHING, rules()
+    )
+    (row,) = closed.to_pylist()
+    assert (row["n_windows"], row["top_feature"], row["top_value"]) == (4, "std", 9.0)
+    assert (row["n_level"], row["level_severity"], row["level_value"]) == (2, 4.0, 4.0)
+    assert (row["level_expected"], row["level_upper"]) == (0.0, None)
+
+
+def test_where_the_mean_leads_no_window_there_is_no_level():
+    closed, _ = join_windows(led(["std", "min", None], [9.0, 2.0, 0.0]), NOTHING, rules())
+    (row,) = closed.to_pylist()
+    assert [row[name] for name in ("n_level", "level_severity", "level_value")] == [0, None, None]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["mean", "std", "min"]), st.integers(1, 9)), min_size=2, max_size=12),
+    st.data(),
+)
+def test_the_level_is_the_same_however_the_time_is_cut(windows, data):
+    features, severities = zip(*windows, strict=True)
+    cut = data.draw(st.integers(1, len(windows) - 1))
+    _, whole = join_windows(led(features, severities), NOTHING, rules())
+    _, before = join_windows(led(features[:cut], severities[:cut]), NOTHING, rules())
+    _, after = join_windows(led(features[cut:], severities[cut:], cut), before, rules())
+    assert after.to_pylist() == whole.to_pylist()
+
+
 def test_a_severity_that_is_no_number_is_no_peak():
     windows = draw_predictions({"a": "19."}).select(JUDGED)
     severity = np.array([1.0, np.nan, 0.0])

@@ -15,6 +15,7 @@ from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.incidents.update import update_incidents
 from batch_scoring.storage.compaction import compact, forget
 from batch_scoring.storage.table_log import RETENTION
+from batch_scoring.tables.schemas import OF_LEVEL, OF_PEAK
 from tests.examples import few_examples
 from tests.factories import DAY_US, START_US
 from tests.predictions import WINDOW_US, draw_predictions, put_predictions, window_number
@@ -281,10 +282,13 @@ def test_incidents_of_another_version_are_made_anew_in_its_columns(fleet):
 @pytest.mark.parametrize(
     "lacking",
     [
+        OF_LEVEL,
+        (*OF_LEVEL, "step", "unit", *OF_PEAK),
         ("among_rare",),
         ("among_rare", "shift"),
         ("rule", "among_rare", "shift", "beyond_limits"),
         ("rule", "among_rare", "shift", "beyond_limits", "warming_up"),
+        (*OF_LEVEL, "step", "unit", *OF_PEAK, "among_rare", "shift", "beyond_limits", "warming_up"),
     ],
 )
 def test_incidents_of_before_there_were_limits_or_young_models_stay_and_grow(fleet, lacking):

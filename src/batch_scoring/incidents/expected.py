@@ -13,6 +13,8 @@ from typing import Any
 
 from batch_scoring.windows.features import COUNTS, NEVER_NEGATIVE
 
+# Features with more digits than the readings.
+_FINER = ("std", "slope")
 # Digits of a value, where the range needs no more; and the most there are.
 _DIGITS, _MOST_DIGITS = 4, 12
 # Narrower than this share of the value, or of what is expected, a range is one value.
@@ -50,7 +52,7 @@ def expected_words(incident: Mapping[str, Any]) -> str:
         return ""
     has_floor = incident["top_feature"] in NEVER_NEGATIVE
     lower, upper = _bounds(incident, has_floor)
-    exponent = _exponent(found, usual, lower, upper)
+    exponent = _exponent(found, usual, lower, upper, incident["top_feature"] not in _FINER)
     words, gap = _range(found, usual, lower, upper, exponent, has_floor), _gap(found, lower, upper)
     # Far outside, the digits of a narrow range say nothing of the value.
     shown = _value(found, max(exponent, _first_digit(gap) + 1 - _DIGITS) if gap else exponent)
@@ -84,7 +86,7 @@ def _is_one_value(found: float, usual: float, width: float) -> bool:
     return width <= _ONE_VALUE * max(abs(found), abs(usual))
 
 
-def _exponent(found: float, usual: float, lower: float | None, upper: float | None) -> int:
+def _exponent(found: float, usual: float, lower: float | None, upper: float | None, in_steps: bool) -> int:
     """Choose the power of ten of the last digit of a range, and the least one of its value."""
     gap, bounds = _gap(found, lower, upper), [one for one in (lower, upper) if one is not None]
     width = max((abs(one - usual) for one in bounds), default=0.0)
@@ -92,9 +94,11 @@ def _exponent(found: float, usual: float, lower: float | None, upper: float | No
     least = _first_digit(max(abs(one) for one in (found, usual, *bounds))) + 1 - _MOST_DIGITS
     if _is_one_value(found, usual, width):
         return max(_first_digit(gap or abs(usual)) - 1, least)
-    # A coarse sensor gives no more digits than its values have.
-    of_values = min(max(_own_exponent(one), least) for one in (found, usual))
-    exponent = max(_first_digit(width) - 1, min(of_values, 0, _first_digit(width)))
+    exponent = _first_digit(width) - 1
+    if in_steps:
+        # A coarse sensor gives no more digits than its values have.
+        of_values = min(max(_own_exponent(one), least) for one in (found, usual))
+        exponent = max(exponent, min(of_values, 0, _first_digit(width)))
     while gap and exponent > least and not _is_outside(found, lower, upper, exponent):
         exponent -= 1
     return max(exponent, least)

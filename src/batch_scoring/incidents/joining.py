@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.incidents.evidence import KEPT_A_WINDOW, window_evidence
 from batch_scoring.plant.rules import LIMIT
@@ -20,7 +21,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_numpy,
 )
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import INCIDENTS, OF_PEAK
+from batch_scoring.tables.schemas import INCIDENTS, LEVEL_FEATURE, OF_LEVEL, OF_LEVEL_PEAK, OF_PEAK
 
 _SERIES = ("sensor", "device")
 # A row of INCIDENTS that may grow: its id and state follow from the rest.
@@ -72,7 +73,8 @@ def join_windows(windows: pa.Table, unfinished: pa.Table, rules: JoinRules) -> t
     closed : pyarrow.Table
         Schema INCIDENTS, sorted by sensor, device and start: incidents that no later window can extend.
         ``start`` is the start of the first anomalous window, ``end`` the end of the last one;
-        severity, feature and model are those of the first window of the largest severity; it is
+        severity, feature and model are those of the first window of the largest severity, and level those
+        of the first one of these that the mean leads; it is
         ``warming_up`` where all its anomalous windows are, and ``beyond_limits`` where one is. The id is
         derived from sensor, device and start, so it stays the same as the incident grows.
     unfinished : pyarrow.Table
@@ -130,15 +132,19 @@ def _as_runs_of_one(windows: pa.Table) -> pa.Table:
     """Convert each anomalous window to a run."""
     rows = windows.filter(windows["is_anomaly"])
     n = rows.num_rows
+    # NaN is not a valid severity and could not be a peak.
+    severity = np.nan_to_num(to_numpy(rows["severity"], null=0.0), nan=0.0, posinf=np.inf)
+    is_level = are(rows["top_feature"], LEVEL_FEATURE)
+    of_level = {
+        own: pc.if_else(to_arrow(is_level), rows[name], pa.nulls(n, pa.float64()))
+        for own, name in zip(OF_LEVEL_PEAK, OF_PEAK, strict=True)
+    }
     columns = {
         **{name: rows[name] for name in (*_SERIES, "top_feature", "model_version")},
         "start": rows["window_start"],
         "end": rows["window_end"],
         "n_windows": to_arrow(np.ones(n, np.int64)),
-        # NaN is not a valid severity and could not be a peak.
-        "peak_severity": to_arrow(
-            np.nan_to_num(to_numpy(rows["severity"], null=0.0), nan=0.0, posinf=np.inf)
-        ),
+        "peak_severity": to_arrow(severity),
         "peak_at": rows["window_start"],
         **dict.fromkeys(("evidence", "evidence_at_end"), to_arrow(window_evidence(rows))),
         "warming_up": to_arrow(to_numpy(rows["warming_up"], null=False)),
@@ -148,6 +154,9 @@ def _as_runs_of_one(windows: pa.Table) -> pa.Table:
         "step": pa.nulls(n, pa.float64()),
         "unit": pa.nulls(n, pa.string()),
         **{name: rows[name] for name in OF_PEAK},
+        "n_level": to_arrow(is_level.astype(np.int64)),
+        "level_severity": pc.if_else(to_arrow(is_level), to_arrow(severity), pa.nulls(n, pa.float64())),
+        **of_level,
         "is_incident": to_arrow(np.zeros(n, bool)),
     }
     return pa.Table.from_arrays([columns[name] for name in _RUN.names], schema=_RUN)
@@ -187,10 +196,15 @@ def _join(runs: pa.Table, series: Int, rules: JoinRules) -> pa.Table:
     cluster = (np.cumsum(begins_cluster) - 1)[kept]
     first = np.flatnonzero(np.append(True, cluster[1:] != cluster[:-1]))
     last = np.append(first[1:], cluster.size) - 1
-    columns = {name: runs[name].take(to_arrow(_peaks(runs, first))) for name in _RUN.names}
+    peaks, of_level = (
+        to_arrow(_peaks(to_numpy(runs[name], null=-np.inf), first))
+        for name in ("peak_severity", "level_severity")
+    )
+    columns = {name: runs[name].take(of_level if name in OF_LEVEL else peaks) for name in _RUN.names}
     columns["start"] = runs["start"].take(to_arrow(first))
     columns["end"] = runs["end"].take(to_arrow(last))
-    columns["n_windows"] = to_arrow(np.add.reduceat(to_numpy(runs["n_windows"]), first))
+    for name in ("n_windows", "n_level"):
+        columns[name] = to_arrow(np.add.reduceat(to_numpy(runs[name], null=0), first))
     columns["evidence"], columns["evidence_at_end"] = map(to_arrow, _evidence(runs, first, last))
     is_young = to_numpy(runs["warming_up"], null=False)
     columns["warming_up"] = to_arrow(np.logical_and.reduceat(is_young, first))
@@ -237,9 +251,8 @@ def _evidence(runs: pa.Table, row: Int, last: Int) -> tuple[Float, Float]:
     return most[ends], total[ends]
 
 
-def _peaks(runs: pa.Table, first: Int) -> Int:
+def _peaks(severity: Float, first: Int) -> Int:
     """Find the first row of the largest severity in each group, given the groups' first rows."""
-    severity = to_numpy(runs["peak_severity"])
     largest = np.repeat(np.maximum.reduceat(severity, first), np.diff(first, append=severity.size))
     candidates = np.flatnonzero(severity == largest)
     return candidates[np.searchsorted(candidates, first)]

@@ -18,7 +18,7 @@ from batch_scoring.incidents.levels import Levels
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, as_rows, from_rows, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import INCIDENTS, OF_PEAK
+from batch_scoring.tables.schemas import INCIDENTS, OF_LEVEL_PEAK, OF_PEAK
 
 _SERIES = ("sensor", "device")
 # A step takes less than an hour, and what is off for longer than a day is no pair of steps.
@@ -26,6 +26,7 @@ STEP_US, SHIFT_US = HOUR_US, DAY_US
 # Between the steps nine windows in ten are off by half of the shift or more; after them it is at most half.
 _BETWEEN, _OFF = 0.9, 0.5
 _OF_WORST = ("peak_severity", "peak_at", "top_feature", "model_version", *OF_PEAK)
+_OF_LEVEL = ("level_severity", *OF_LEVEL_PEAK)
 # Windows before, between and after that show a level.
 _LEAST, _LEAST_BETWEEN = 2, 3
 
@@ -156,8 +157,11 @@ def _joined(
         most = max(most, total)
     total = total * KEPT_A_WINDOW**n_after + float(second["evidence_at_end"])  # type: ignore[arg-type]
     worst = max(first, second, key=lambda one: one["peak_severity"])  # type: ignore[arg-type,return-value]
+    worst_level = max(first, second, key=_level_severity)
     return first | {
         **{name: worst[name] for name in _OF_WORST},
+        **{name: worst_level[name] for name in _OF_LEVEL},
+        "n_level": (first["n_level"] or 0) + (second["n_level"] or 0),  # type: ignore[operator]
         "end": second["end"],
         "n_windows": first["n_windows"] + second["n_windows"],  # type: ignore[operator]
         "evidence": max(most, total, float(second["evidence"])),  # type: ignore[arg-type]
@@ -169,6 +173,11 @@ def _joined(
         "step": None,
         "unit": None,
     }
+
+
+def _level_severity(one: dict[str, object]) -> float:
+    found = one["level_severity"]
+    return -np.inf if found is None else float(found)  # type: ignore[arg-type]
 
 
 def _both(one: object, other: object) -> bool:

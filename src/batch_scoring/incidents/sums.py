@@ -11,7 +11,13 @@ from batch_scoring.incidents.steps import CHANGE_OF_UNIT
 from batch_scoring.incidents.stretches import expand
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, constant, distinct, positions, strings, to_arrow, to_numpy
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, OF_PEAK, TIMESTAMP
+from batch_scoring.tables.schemas import (
+    DEVICE_INCIDENTS,
+    LEVEL_FEATURE,
+    OF_LEVEL_PEAK,
+    OF_PEAK,
+    TIMESTAMP,
+)
 
 MAX_DEVICES_LISTED, MAX_ADVICE = 100, 3
 AMONG_RARE = "the hour before or after it is unusual, too"
@@ -50,13 +56,27 @@ def sum_up(incidents: pa.Table, group: Int, kind: str, last_start: Int | None = 
         "sensors": sensors[0],
         "n_incidents": to_arrow(np.diff(first, append=group.size)),
         "n_windows": to_arrow(np.add.reduceat(to_numpy(incidents["n_windows"]), first)),
-        **{name: peaks[name] for name in ("peak_severity", "peak_at", "top_feature", *OF_PEAK)},
+        **{name: peaks[name] for name in ("peak_severity", "peak_at")},
+        **_leads(peaks),
         "peak_sensor": peaks["sensor"],
         "warming_up": to_arrow(np.logical_and.reduceat(to_numpy(incidents["warming_up"], null=False), first)),
         "advice": strings(_advice(incidents, group, first.size)),
     }
     weight = np.where(are_of_unit(incidents), 0.0, evidence)
     return with_priority(columns, priority=_worst_of(group, number["sensor"], weight))
+
+
+def _leads(incidents: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """Return the feature that leads each incident, what it was, and what would have been usual.
+
+    The worst window is often that of the step to another level, in which the spread is farther out than the
+    mean. Where the mean leads more than half of the windows, the level is what an incident is about.
+    """
+    n_level, n_windows = (to_numpy(incidents[name], null=0) for name in ("n_level", "n_windows"))
+    is_level = to_arrow(2 * n_level > n_windows)
+    both = dict(zip(OF_PEAK, OF_LEVEL_PEAK, strict=True))
+    found = {name: pc.if_else(is_level, incidents[own], incidents[name]) for name, own in both.items()}
+    return {"top_feature": pc.if_else(is_level, LEVEL_FEATURE, incidents["top_feature"]), **found}
 
 
 def are_of_unit(incidents: pa.Table) -> Bool:

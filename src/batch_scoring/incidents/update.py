@@ -39,24 +39,29 @@ from batch_scoring.tables.arrow_arrays import are, constant, empty_table, to_arr
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import day_pieces
-from batch_scoring.tables.schemas import INCIDENTS, JUDGED, OF_PEAK, PREDICTIONS
+from batch_scoring.tables.schemas import INCIDENTS, JUDGED, OF_LEVEL, OF_PEAK, PREDICTIONS
 
 logger = logging.getLogger(__name__)
 
 # Raise it when the same predictions shall give other incidents.
-VERSION = 8
+VERSION = 9
 STEP, RULES = "incidents", "incidents.rules"
 
 _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])
 _SERIES = ("sensor", "device")
 _BY_SERIES = [("sensor", "ascending"), ("device", "ascending")]
 _NOTHING, _NO_WINDOWS = empty_table(INCIDENTS), empty_table(_WINDOWS)
-# As it was before young models were marked, and before there were limits, shifts, unusual hours and steps.
-_NEWEST = ("step", "unit", *OF_PEAK)
-_NEWER = (*_NEWEST, "among_rare", "shift", "beyond_limits", "warming_up")
+# As it was before young models were marked, and before there were limits, shifts, unusual hours, steps and
+# levels: what each version added, the newest first.
+_ADDED = (
+    OF_LEVEL,
+    ("step", "unit", *OF_PEAK),
+    *((name,) for name in ("among_rare", "shift", "beyond_limits", "warming_up")),
+)
+_NEWER = tuple(name for names in _ADDED for name in names)
 _FORMER = [
-    pa.schema([field for field in INCIDENTS if field.name not in _NEWER[:n]])
-    for n in range(len(_NEWEST), len(_NEWER) + 1)
+    pa.schema([field for field in INCIDENTS if field.name not in sum(_ADDED[:n], ())])
+    for n in range(1, len(_ADDED) + 1)
 ]
 NO_CALENDAR = Calendar()
 

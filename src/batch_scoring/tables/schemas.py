@@ -463,6 +463,27 @@ _OF_PEAK = {
     "upper": _float("the feature's", "up to it it would have been usual; see predictions"),
 }
 OF_PEAK = tuple(_OF_PEAK)
+# The same of what a person is told of.
+_OF_LEAD = _OF_PEAK | {
+    "top_value": _float(
+        "the feature's", "value of `top_feature` in that window, or in the worst of those that it leads"
+    )
+}
+# The worst of the windows that the mean leads: where these are most, a person is told of it.
+_OF_LEVEL = {
+    "n_level": _int(
+        "windows", "anomalous windows that the mean leads; null in rows of before this column existed"
+    ),
+    "level_severity": _float("decades", "largest severity of one of these; null without any"),
+    "level_value": _float("the sensor's", "mean of the first window of that severity"),
+    "level_expected": _float("the sensor's", "what it would usually have been; see predictions"),
+    "level_lower": _float("the sensor's", "down to it it would have been usual; see predictions"),
+    "level_upper": _float("the sensor's", "up to it it would have been usual; see predictions"),
+}
+# In the order of ``OF_PEAK``.
+OF_LEVEL_PEAK = ("level_value", "level_expected", "level_lower", "level_upper")
+OF_LEVEL = tuple(_OF_LEVEL)
+LEVEL_FEATURE = "mean"
 INCIDENTS = _table(
     "incidents",
     incident_id=_text(
@@ -509,6 +530,7 @@ INCIDENTS = _table(
     ),
     unit=_text("the change of unit that it looks like, such as `°C → °F`, once it is closed; null elsewhere"),
     **_OF_PEAK,
+    **_OF_LEVEL,
 )
 # The columns of predictions that make incidents.
 JUDGED = (
@@ -573,9 +595,12 @@ DEVICE_INCIDENTS = _table(
     n_windows=_int("windows", "anomalous windows of all sensors"),
     peak_severity=_float("decades", "largest severity of a window; 0 for silence"),
     peak_at=_time("start of the first window of that severity; of silence its start"),
-    top_feature=_text("of that window; empty for silence"),
+    top_feature=_text(
+        "the feature that leads: of that window, or `mean` where it leads most windows of that sensor; empty "
+        "for silence"
+    ),
     peak_sensor=_text("sensor of that window; empty for silence"),
-    **_OF_PEAK,
+    **_OF_LEAD,
     warming_up=_flag(
         "whether all its anomalous windows are warming up, see predictions; never so for silence"
     ),

@@ -304,6 +304,40 @@ def test_within_its_end_severity_is_how_much_rarer_than_the_threshold(of_noise):
     np.testing.assert_array_equal(severity, np.array(found["threshold"]) - np.array(found["score"]))
 
 
+# Twelve readings of a window.
+SWING = np.linspace(-1, 1, 12)
+
+
+@pytest.mark.parametrize(
+    ("readings", "farthest", "leads"),
+    [
+        (-60 + 0.6 * SWING, "std", "mean"),
+        (60 + 0.0 * SWING, "max", "mean"),
+        (2 + 2.0 * SWING, "std", "std"),  # more scatter, at a usual level
+        (60 * SWING, "std", "std"),  # the lowest reading is too low, and the highest too high
+        (np.repeat([2.0, -60.0], 6), "std", "std"),  # a step: half of the readings are usual
+    ],
+    ids=["off, scattered", "off, quiet", "scatter", "both ways", "a step"],
+)
+def test_where_all_readings_are_off_the_mean_leads_and_else_what_is_farthest(readings, farthest, leads):
+    # The level differs by 5 from window to window, the readings of a window by 0.1.
+    rng = np.random.default_rng(6)
+    level = 5 * rng.normal(size=(400, 1))
+    model, _ = fitted(windows_of(level + 0.1 * rng.normal(size=(400, 12))))
+    X = windows_of(readings[None])
+    X[:, FEATURES.index("diff_mean")] = 0
+    X[:, FEATURES.index("change")] = 0
+    found = scored(model, X)
+    combined, _ = combined_arrays(model.rows)
+    z = np.abs(X - combined.center)[0] / combined.spread[0]
+    assert FEATURES[z.argmax()] == farthest
+    assert found["is_anomaly"] == [True]
+    assert found["top_feature"] == [leads]
+    value, lower, upper = (found[name][0] for name in ("top_value", "lower", "upper"))
+    assert value == X[0, FEATURES.index(leads)]
+    assert value < lower or value > upper
+
+
 def test_nothing_below_0_is_expected_of_a_spread():
     # Of three readings: the spread is often half of what it is in the middle, or twice.
     model, _ = fitted(windows_of(np.random.default_rng(4).normal(size=(400, 3))))

@@ -143,6 +143,7 @@ class Combined:
         parts = contributions(z[:, flagged], np.bincount(known[flagged], minlength=counts.size), curves)
         np.minimum(parts, -least[flagged, None], out=parts)
         limit = _limits(models, curves, roles)
+        top[_are_off(treated, z, known, top, limit, combined, roles)] = roles.mean
         expected = _expected(X, start_us, known, top, limit, combined, roles)
         severity = np.maximum(threshold - score, 0.0)
         return Scores(score, threshold, severity, top, parts, evidence, expected)
@@ -156,6 +157,35 @@ def _limits(models: ModelRows, curves: Curves, roles: Roles) -> Float:
         # Its spread is made for this limit: three times the longest run of training.
         limits[:, roles.run] = distance_at(wanted, curves)
     return limits
+
+
+def _are_off(
+    treated: Float, z: Float, known: Int, top: Int, limit: Float, models: CombinedModels, roles: Roles
+) -> Int:
+    """Find the windows in which all readings are off, though another feature is farther out; returns rows.
+
+    Mean, lowest and highest reading are not usual, all on one side: whatever that makes of the spread, a
+    person calls it another level. Where readings only scatter more, the lowest and the highest part.
+
+    Parameters
+    ----------
+    treated : array of shape (n, d'), float64
+    z : array of shape (d, n), float64
+        Both of ``treat``.
+    top : array of shape (n,), int64
+        The feature that is farthest out.
+    limit : array of shape (m, d), float64
+        The *z* up to which each feature is usual.
+    """
+    if roles.mean < 0 or roles.levels.size < 2:
+        return np.zeros(0, np.int64)
+    rows = np.flatnonzero(roles.of_level[top])
+    for level in roles.levels:
+        rows = rows[z[level, rows] > limit[known[rows], level]]
+    of_svm = np.searchsorted(roles.of_svm, roles.levels)
+    is_above = treated[np.ix_(rows, of_svm)] > models.center[np.ix_(known[rows], roles.levels)]
+    found: Int = rows[is_above.all(axis=1) | ~is_above.any(axis=1)]
+    return found
 
 
 def _expected(

@@ -30,6 +30,7 @@ _WEEKDAY_OF_EPOCH, _SATURDAY = 3, 5
 _QUARTER_US = HOUR_US // 4
 LEVELS = ("mean", "min", "max")
 RUN = "equal_run"
+_OF_LEVEL = frozenset({"std", "range", "min", "max", "first", "last"})
 KINDS = ("plain", "counter", "constant")
 PLAIN, COUNTER, CONSTANT = range(3)
 
@@ -61,6 +62,8 @@ class Roles:
         Features that the one-class SVM sees: all but ``run``.
     has_floor : array of shape (d,), bool
         Features that are never below 0.
+    of_level : array of shape (d,), bool
+        Features that say less than the mean where all readings of a window are off.
     """
 
     levels: Int
@@ -70,6 +73,7 @@ class Roles:
     run: int
     of_svm: Int
     has_floor: Bool
+    of_level: Bool
 
     @classmethod
     def of(cls, features: Sequence[str]) -> Roles:
@@ -78,10 +82,11 @@ class Roles:
         mean, change, diff_mean, run = (place.get(name, -1) for name in ("mean", "change", "diff_mean", RUN))
         levels = [place[name] for name in LEVELS if name in place]
         of_svm = [number for name, number in place.items() if name != RUN]
-        has_floor = np.array([name in NEVER_NEGATIVE for name in features], np.bool_)
-        return cls(
-            np.array(levels, np.int64), mean, change, diff_mean, run, np.array(of_svm, np.int64), has_floor
+        has_floor, of_level = (
+            np.array([name in names for name in features], np.bool_) for names in (NEVER_NEGATIVE, _OF_LEVEL)
         )
+        own = (np.array(levels, np.int64), mean, change, diff_mean, run, np.array(of_svm, np.int64))
+        return cls(*own, has_floor, of_level)
 
     @property
     def place_of_mean(self) -> int:
