@@ -36,8 +36,6 @@ _FAR, _NEAR = 6.0, 1.6449
 # Versions of the fit: since the first, decades are summed up and steps back count; since the second, steps
 # back from far away do not.
 SUMMED, SETTLING = 2, 3
-# Of a series that was always 0, any other value is an infinite number of spreads away.
-_LARGEST = np.finfo(np.float64).max
 # Numbers of the combined curve.
 N_BOTH = 5
 
@@ -184,7 +182,7 @@ def treat(
         np.subtract(freed[:, feature], np.repeat(models.center[:, feature], counts), out=distance)
         # A short run of equal values is no news.
         (np.maximum(distance, 0.0, out=distance) if feature == roles.run else np.abs(distance, out=distance))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # of a series that was always 0, anything else is infinitely far
             np.divide(distance, np.repeat(models.spread[:, feature], counts), out=distance)
     if roles.has_previous_mean:
         step_back = _steps_back(X, z, start_us, window_us, model, models, roles)
@@ -239,7 +237,7 @@ def tail_decades(z: Float, ratio: Float, counts: Int, curves: Curves) -> Decades
     counts : array of shape (m,), int64
     curves : Curves
     """
-    distance = decades(curves.distance, counts, np.log1p(np.minimum(z.max(axis=0), _LARGEST)))
+    distance = decades(curves.distance, counts, np.log1p(z.max(axis=0)))
     svm = decades(curves.svm, counts, -ratio)
     mixed = evidence = distance + svm
     if curves.is_former.any():
@@ -255,7 +253,7 @@ def contributions(z: Float, counts: Int, curves: Curves) -> Float:
     """
     d, n = z.shape
     each = counts * d
-    distance = decades(curves.distance, each, np.log1p(np.minimum(z, _LARGEST)).T.ravel())
+    distance = decades(curves.distance, each, np.log1p(z).T.ravel())
     alone = distance * np.repeat(_of_distance_alone(curves), each)
     return np.maximum(calibrated_decades(alone, each, curves.both), 0.0).reshape(n, d)
 
