@@ -60,7 +60,8 @@ def test_it_says_what_would_have_been_usual(row, expected):
     about = {"top_feature": "mean", "peak_sensor": "s", "top_value": 3.1, "expected": 1.8}
     message = shown(**about | row)
     assert f"severity 1, {expected}, 2026-01-05" in message["text"]
-    assert dict(facts(message))["Peak"] == f"1 at 2026-01-05T00:00:00Z, {expected}"
+    assert dict(facts(message))["Peak"] == "1 at 2026-01-05T00:00:00Z"
+    assert dict(facts(message))["Most unusual"] == expected
     assert message["expected"] == (about | row)["expected"]
 
 
@@ -137,7 +138,8 @@ def test_facts_name_what_a_person_wants_to_see():
         ("Level", "low (priority 1)"),
         ("From", "2026-01-05T00:00:00Z"),
         ("To", "2026-01-05T00:05:00Z"),
-        ("Peak", "1 at 2026-01-05T00:00:00Z, std"),
+        ("Peak", "1 at 2026-01-05T00:00:00Z"),
+        ("Most unusual", "std"),
         ("Incident", "pump-1@0"),
     ]
     assert facts(storm(30)[-1])[0] == (

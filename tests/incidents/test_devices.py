@@ -246,6 +246,41 @@ def test_a_level_that_is_off_in_most_windows_leads_and_not_the_step_to_it(n_leve
     assert (row["top_feature"], expected_words(row)) == (leads, words[leads])
 
 
+def told(**advice):
+    """A device's incident of two sensors: hours of one, and a worse single window of the other."""
+    rows = incidents(("a", "s", 0, 20, 15, "closed"), ("a", "t", 3, 4, 1, "closed")).to_pylist()
+    severities = zip(rows, (2.0, 9.0), strict=True)
+    rows = [row | {"peak_severity": severity} | advice.get(row["sensor"], {}) for row, severity in severities]
+    gaps = last_rows(*((f"z{i}", sensor) for i in range(60) for sensor in "st"))
+    (row,) = roll_up(pa.Table.from_pylist(rows, INCIDENTS), gaps, RULES, 0).to_pylist()
+    return row
+
+
+def test_an_incident_is_told_by_the_sensor_with_the_most_evidence_and_its_peak_is_the_worst_window():
+    row = told()
+    assert (row["peak_severity"], window_number(row["peak_at"])) == (9.0, 3)
+    assert (row["peak_sensor"], row["top_feature"]) == ("s", "feature of s")
+
+
+def test_a_change_of_unit_does_not_tell_an_incident_in_which_there_is_something_else():
+    row = told(s={"unit": "°C → °F", "shift": 40.0})
+    assert "looks like a change of unit" in row["advice"]
+    assert (row["peak_sensor"], row["top_feature"]) == ("t", "feature of t")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("shift", -49251.3, "level off by -49251, then back"),
+        ("shift", 1.0249, "level off by +1.02, then back"),
+        ("step", 5000.4, "the level steps by +5000"),
+        ("step", -2.5e-6, "the level steps by -2.5e-6"),
+    ],
+)
+def test_a_difference_has_a_sign_and_the_digits_that_matter(column, value, words):
+    assert told(s={column: value})["advice"] == f"s: {words}"
+
+
 def test_one_open_incident_keeps_the_device_open():
     assert rolled(("a", "s", 0, 1, 1, "open"), ("a", "t", 0, 5, 1, "closed"))["state"].to_pylist() == ["open"]
 

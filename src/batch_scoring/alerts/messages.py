@@ -87,7 +87,8 @@ def facts(message: Message) -> list[tuple[str, str]]:
         "Level": f"{message['level']} (priority {message['priority']:.3g})",
         "From": message["start"],
         "To": message["end"],
-        "Peak": "" if not severity else f"{severity:.3g} at {message['peak_at']}, {_led_by(message)}",
+        "Peak": "" if not severity else f"{severity:.3g} at {message['peak_at']}",
+        "Most unusual": "" if not severity else _led_by(message),
         "Advice": message["advice"],
         "Incident": message["incident_id"],
     }
@@ -188,7 +189,7 @@ def _what(message: Message) -> str:
 
 
 def _led_by(message: Message) -> str:
-    """Say which feature of the worst window was unusual, what it was and what would have been usual."""
+    """Say which feature was most unusual, what it was and what would have been usual."""
     sensor = f"{message['peak_sensor']!r} " if message["n_sensors"] > 1 and message["peak_sensor"] else ""
     return f"{sensor}{message['top_feature']} {expected_words(message)}".rstrip()
 

@@ -13,6 +13,7 @@ from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.incidents.adjoining import are_silent_now, join_adjoining
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.evidence import MOST_OF_AN_OUTLIER, for_how_long, outlier_priority, urgency
+from batch_scoring.incidents.expected import signed
 from batch_scoring.incidents.flapping import join_flaps
 from batch_scoring.incidents.fleet_events import are_in_events, events_of_fleet
 from batch_scoring.incidents.joining import hex_digits
@@ -243,9 +244,9 @@ def _of_levels(incidents: pa.Table) -> tuple[Int, list[str]]:
     return rows, [
         f"{CHANGE_OF_UNIT}, {unit}"
         if unit
-        else f"level off by {size:+.3g}, then back"
+        else f"level off by {signed(size)}, then back"
         if np.isfinite(size)
-        else f"the level steps by {by:+.3g}"
+        else f"the level steps by {signed(by)}"
         for unit, size, by in zip(units, shift[rows].tolist(), step[rows].tolist(), strict=True)
     ]
 

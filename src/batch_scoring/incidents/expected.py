@@ -60,6 +60,18 @@ def expected_words(incident: Mapping[str, Any]) -> str:
     return f"{shown}, usual by itself ({words})" if is_inside else f"{shown}, expected {words}"
 
 
+def signed(value: float) -> str:
+    """Write a difference with its sign and three digits, or all before the point.
+
+    Examples
+    --------
+    >>> [signed(value) for value in (4.2571, -49251.3, 2.5e-6)]
+    ['+4.26', '-49251', '+2.5e-6']
+    """
+    size = abs(value)
+    return ("-" if value < 0 else "+") + _value(size, _first_digit(size) - 2, digits=3)
+
+
 def _finite(number: float | None) -> float | None:
     return None if number is None or not math.isfinite(number) else float(number)
 
@@ -166,14 +178,14 @@ def _alike(places: list[int], exponent: int) -> list[str]:
     return [f"{value:.{decimals}f}" if value else "0" for value in values]
 
 
-def _value(value: float, exponent: int) -> str:
+def _value(value: float, exponent: int, digits: int = _DIGITS) -> str:
     """Write a value with four digits, or all before the point, and no fewer than a range of this step has."""
     if not value:
         return "0"
     first = _first_digit(abs(value))
     if _SMALL <= abs(value) < _LARGE:
-        return _trimmed(f"{value:.{max(-exponent, _DIGITS - 1 - first, 0)}f}")
-    mantissa, _, power = f"{value:.{max(_DIGITS - 1, first - exponent)}e}".partition("e")
+        return _trimmed(f"{value:.{max(-exponent, digits - 1 - first, 0)}f}")
+    mantissa, _, power = f"{value:.{max(digits - 1, first - exponent)}e}".partition("e")
     return f"{_trimmed(mantissa)}e{int(power)}"
 
 

@@ -42,7 +42,10 @@ def sum_up(incidents: pa.Table, group: Int, kind: str, last_start: Int | None = 
     names = {name: distinct(incidents[name]) for name in ("device", "sensor")}
     number = {name: positions(incidents[name], names[name]) for name in names}
     devices, sensors = (names_of_groups(names[name], group, number[name], evidence) for name in names)
-    groups, peaks = incidents.take(to_arrow(first)), incidents.take(to_arrow(worst))
+    # Nobody needs to look at the machine for a change of unit.
+    weight = np.where(are_of_unit(incidents), 0.0, evidence)
+    longest = np.lexsort((-severity, -evidence, -weight, group))[first]
+    groups, peaks, leads = (incidents.take(to_arrow(rows)) for rows in (first, worst, longest))
     columns = {
         "kind": constant(kind, first.size),
         "device": groups["device"],
@@ -57,12 +60,11 @@ def sum_up(incidents: pa.Table, group: Int, kind: str, last_start: Int | None = 
         "n_incidents": to_arrow(np.diff(first, append=group.size)),
         "n_windows": to_arrow(np.add.reduceat(to_numpy(incidents["n_windows"]), first)),
         **{name: peaks[name] for name in ("peak_severity", "peak_at")},
-        **_leads(peaks),
-        "peak_sensor": peaks["sensor"],
+        **_leads(leads),
+        "peak_sensor": leads["sensor"],
         "warming_up": to_arrow(np.logical_and.reduceat(to_numpy(incidents["warming_up"], null=False), first)),
         "advice": strings(_advice(incidents, group, first.size)),
     }
-    weight = np.where(are_of_unit(incidents), 0.0, evidence)
     return with_priority(columns, priority=_worst_of(group, number["sensor"], weight))
 
 

@@ -596,10 +596,10 @@ DEVICE_INCIDENTS = _table(
     peak_severity=_float("decades", "largest severity of a window; 0 for silence"),
     peak_at=_time("start of the first window of that severity; of silence its start"),
     top_feature=_text(
-        "the feature that leads: of that window, or `mean` where it leads most windows of that sensor; empty "
-        "for silence"
+        "the feature that leads: that of the worst window of `peak_sensor`, or `mean` where it leads most of "
+        "its windows; empty for silence"
     ),
-    peak_sensor=_text("sensor of that window; empty for silence"),
+    peak_sensor=_text("sensor with the most evidence, by which the incident is told; empty for silence"),
     **_OF_LEAD,
     warming_up=_flag(
         "whether all its anomalous windows are warming up, see predictions; never so for silence"

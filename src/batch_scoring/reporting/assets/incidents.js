@@ -61,7 +61,7 @@ function lengthWords(seconds) {
 const leadWords = (feature, words) => [featureWords(feature), words.replaceAll("-", "−")].filter(Boolean).join(" ");
 
 function peakWords({ of: rows, severity, peak, sensor, feature, words, nSensors }) {
-  const worst = rows.find((row) => row[0] === sensor && row[7] === peak);
+  const worst = rows.find((row) => row[0] === sensor && row[6] === feature);
   const stuckAt = feature === "equal_run" && worst ? `stuck at ${number(worst[8])}: ` : "";
   return `peak severity ${severityWords(severity)}, ${day(peak, false)} ${clock(peak)}; ${nSensors > 1 ? `${sensor}, ` : ""}${stuckAt}${leadWords(feature, words)}`;
 }

@@ -234,7 +234,7 @@ def _named(names: Mapping[str, str], name: str) -> str:
 
 
 def _worst(incident: Mapping[str, Any]) -> str:
-    """Say what was most unusual in the worst window of an incident, and what would have been usual."""
+    """Say what was most unusual in an incident, and what would have been usual."""
     sensor = f"{incident['peak_sensor']}, " if incident["n_sensors"] > 1 else ""
     feature = _named(_FEATURES, incident["top_feature"]) if incident["top_feature"] else "–"
     return f"{sensor}{feature} {expected_words(incident).replace('-', '−')}".rstrip()
