@@ -368,7 +368,7 @@ def _sensor_row(row: dict[str, Any], peak: Peak | None) -> list[Any]:
         _four_digits(row["peak_severity"]),
         row["top_feature"],
         _seconds(row["peak_at"]),
-        _four_digits(peak.value) if peak else None,
+        _finite(peak.value) if peak else None,
         _four_digits(-peak.threshold) if peak and peak.threshold is not None else None,
         _parts(peak) if peak else [],
     ]

@@ -466,7 +466,7 @@ OF_PEAK = tuple(_OF_PEAK)
 # The same of what a person is told of.
 _OF_LEAD = _OF_PEAK | {
     "top_value": _float(
-        "the feature's", "value of `top_feature` in that window, or in the worst of those that it leads"
+        "the feature's", "value of `top_feature` in the worst window of `peak_sensor` that it leads"
     )
 }
 # The worst of the windows that the mean leads: where these are most, a person is told of it.

@@ -23,9 +23,11 @@ function percent(part, whole) {
   return `${share === 0 ? "0" : share < 0.01 ? "< 0.01" : share < 1 ? share.toFixed(2) : share.toFixed(1)} %`;
 }
 
-function number(x, digits = 4) {
+// Four digits, and one behind the point of 1,013.4; a number that is packed has seven.
+function number(x, least = 4) {
   if (x === null || x === undefined || !Number.isFinite(x)) return "–";
   const size = Math.abs(x);
+  const digits = Math.max(least, size >= 1000 && size < 1e6 ? Math.floor(Math.log10(size)) + 2 : 0);
   const shown = Number(x.toPrecision(Math.min(digits, 7)));
   return (size !== 0 && (size >= 1e6 || size < 1e-3) ? shown.toExponential() : String(shown)).replaceAll("-", "−");
 }
@@ -44,7 +46,6 @@ function rangeWords(x, lower, upper) {
     digits += 1;
   }
   const [, ...bounds] = rounded(digits);
-  // A number that is packed has seven digits.
   const shown = (n) => number(n, Math.max(4, digits + Math.floor(Math.log10(Math.abs(n) || 1)) + 1));
   return `${shown(x)}, expected ${bounds.map((n) => shown(n / 10 ** digits)).join(" to ")}`;
 }
