@@ -48,10 +48,11 @@ def predict(
         those with a feature that is not finite.
         ``is_anomaly`` is ``score < threshold``, whatever the detector. Of the combined detector,
         ``score`` is log10 of the tail probability of the window (an upper estimate),
-        ``severity = max(0, threshold - score)`` is in decades beyond the threshold, and
+        ``severity = max(0, threshold - score)`` is in decades beyond the threshold, at most 100, and
         ``contributions`` of an anomaly are the decades that each feature alone would give.
         Of the one-class SVM, ``score`` is scikit-learn's, and see ``one_class_svm.severity``.
-        ``top_feature`` is the feature farthest from its median, or from its mean, in spreads, and
+        ``top_feature`` is the feature farthest from its median, or from its mean, in spreads, or ``mean``
+        where all readings are off, and
         ``top_value``, ``expected``, ``lower`` and ``upper`` are of it.
         ``evidence`` ranks windows; see ``incidents``.
         ``warming_up`` are the windows of models trained on less than ``model.info.warm_up_seconds``.
