@@ -28,6 +28,8 @@ def words(found, usual, lower, upper, feature="mean"):
         # As many digits as tell the value from the range.
         ((1014.78, 1013.2, 1013.0139, 1013.3861), "1014.78, expected 1013.01 to 1013.39"),
         ((20.43, 20.1, 19.2, 20.42), "20.43, expected 19.20 to 20.42"),
+        ((-33.333335, 0.0, -33.3333287585, 0.0), "-33.333335, expected -33.333329 to 0"),
+        ((3125.003848, 3125.0, 3125.0, 3125.0038476), "3125.003848, expected 3125.0000000 to 3125.0038476"),
         ((5.0000001, 5.0, 5 - 1e-11, 5 + 1e-11), "5.0000001, expected 5"),
         # Not more digits than that.
         ((26211.471, 0.027, 0.0, 0.072, "std"), "26211, expected up to 0.072"),
@@ -39,6 +41,8 @@ def words(found, usual, lower, upper, feature="mean"):
         # What all readings of training were, or nothing.
         ((7.0, 0.0, 0.0, 0.0), "7, expected 0"),
         ((5.0, 0.0, -1.3e-308, 1.3e-308), "5, expected 0"),
+        ((2e-309, 0.0, 0.0, 0.0), "2e-309, expected 0"),
+        ((1.5e300, 1e300, 0.9e300, 1.1e300), "1.5e300, expected 9e299 to 1.1e300"),
         # No spread, length or number is below 0.
         ((0.69, 0.25, -0.05, 0.547, "std"), "0.69, expected up to 0.55"),
         ((0.69, 0.25, 0.0, 0.547, "range"), "0.69, expected up to 0.55"),
@@ -77,7 +81,8 @@ def ranges(draw):
     if decimals is not None:
         found, usual = round(found, decimals), round(usual, decimals)
         lower, upper = min(lower, usual), max(upper, usual)
-    return found, usual, lower, upper
+    # No sensor measures less.
+    return tuple(number if abs(number) > 1e-200 else 0.0 for number in (found, usual, lower, upper))
 
 
 @given(ranges())
@@ -86,7 +91,7 @@ def test_a_range_is_not_narrowed_and_a_value_stays_on_its_side(numbers):
     text = words(*numbers)
     shown, *bounds = map(float, re.findall(_NUMBER, text))
     least, most = min(bounds), max(bounds)
-    close = 1e-7 * max(abs(found), abs(usual), abs(lower), abs(upper)) + 1e-300
+    close = 1e-7 * max(map(abs, numbers)) + 1e-300
     if len(bounds) == 1:  # a range of one value, or too narrow for the digits there are
         assert upper - lower <= close
         # Written with four digits at least.
@@ -99,7 +104,8 @@ def test_a_range_is_not_narrowed_and_a_value_stays_on_its_side(numbers):
         assert most - least <= 3 * (upper - lower) + close
     is_outside = found < lower or found > upper
     assert ("usual by itself" in text) == (not is_outside)
-    if is_outside and max(lower - found, found - upper) > 1e-10 * max(abs(found), abs(usual)):
+    # There are twelve digits at most.
+    if is_outside and max(lower - found, found - upper) > 1e-10 * max(map(abs, numbers)):
         assert (shown < least) if found < lower else (shown > most)
 
 

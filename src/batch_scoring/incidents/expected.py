@@ -17,6 +17,8 @@ from batch_scoring.windows.features import COUNTS, NEVER_NEGATIVE
 _FINER = ("std", "slope")
 # Digits of a value, where the range needs no more; and the most there are.
 _DIGITS, _MOST_DIGITS = 4, 12
+# A power of ten whose inverse is a number, too.
+_LEAST_EXPONENT = -300
 # Narrower than this share of the value, or of what is expected, a range is one value.
 _ONE_VALUE = 1e-7
 # A sum of readings in steps of 0.1 is off by its last bits: what is so near to a step lies on it.
@@ -103,7 +105,8 @@ def _exponent(found: float, usual: float, lower: float | None, upper: float | No
     gap, bounds = _gap(found, lower, upper), [one for one in (lower, upper) if one is not None]
     width = max((abs(one - usual) for one in bounds), default=0.0)
     width = width if len(bounds) < 2 else bounds[1] - bounds[0]
-    least = _first_digit(max(abs(one) for one in (found, usual, *bounds))) + 1 - _MOST_DIGITS
+    largest = max(abs(one) for one in (found, usual, *bounds))
+    least = max(_first_digit(largest) + 1 - _MOST_DIGITS, _LEAST_EXPONENT)
     if _is_one_value(found, usual, width):
         return max(_first_digit(gap or abs(usual)) - 1, least)
     exponent = _first_digit(width) - 1
@@ -118,7 +121,7 @@ def _exponent(found: float, usual: float, lower: float | None, upper: float | No
 
 def _is_outside(found: float, lower: float | None, upper: float | None, exponent: int) -> bool:
     """Whether a value is still outside the bounds once all are rounded."""
-    place = round(_steps(found, exponent))
+    place = round(_steps(round(found, -exponent), exponent))  # as it is written, also halfway
     is_below = lower is not None and found < lower and place < _down(lower, exponent)
     return is_below or (upper is not None and found > upper and place > _up(upper, exponent))
 
@@ -171,10 +174,10 @@ def _own_exponent(value: float) -> int:
 
 def _alike(places: list[int], exponent: int) -> list[str]:
     """Write numbers of steps with as many decimals as the one that needs most."""
-    values = [float(Decimal(place).scaleb(exponent)) for place in places]
-    if not _SMALL <= max(map(abs, values), default=0.0) < _LARGE:
-        return [_value(value, exponent) for value in values]
-    decimals = max(0, *(-_own_exponent(value) for value in values))
+    values = [Decimal(place).scaleb(exponent).normalize() for place in places]
+    if not _SMALL <= max(map(abs, values), default=0) < _LARGE:
+        return [_value(float(value), exponent) for value in values]
+    decimals = max(0, *(-int(value.as_tuple().exponent) for value in values))
     return [f"{value:.{decimals}f}" if value else "0" for value in values]
 
 
