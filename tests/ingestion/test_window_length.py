@@ -30,6 +30,8 @@ def chosen(folder, every: float, days: float, **settings) -> float | None:
         (5, 7, 30),
         (10, 30, 60),
         (60, 60, 360),
+        (180, 60, 360),  # no longer than a quarter of a day, with two readings
+        (DAY, 730, 5),
         (60, 15, 180),  # windows of five readings would be too few for a model
         (60, 5, 5),  # windows of two would, too
         (1, 1 / 24, 5),  # never shorter than usual

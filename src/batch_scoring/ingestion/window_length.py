@@ -23,6 +23,8 @@ from batch_scoring.windows.settings import USUAL_WINDOW, AggregateParameters
 
 logger = logging.getLogger(__name__)
 
+# No longer by itself: an alarm comes the same day, and a budget of one a week is one window in 28.
+_LONGEST = timedelta(hours=6)
 # With fewer readings a window, on average, most windows hold one.
 FEW_READINGS = 1.5
 # The first share of them, train.share, is fewer than a model needs, train.fit.min_windows.
@@ -49,7 +51,8 @@ def with_suitable_length(settings: AggregateParameters, readings: RowTable) -> A
     length = USUAL_WINDOW
     interval, span, usual = reading_interval(readings), reading_span(readings), length.total_seconds()
     if interval is not None and is_rare(interval, length):
-        chosen = longest_window(interval, span, seconds_of(suitable_window(interval)))
+        most = min(seconds_of(suitable_window(interval)), _LONGEST.total_seconds())
+        chosen = longest_window(interval, span, most)
         if chosen:
             length = timedelta(seconds=seconds_of(chosen))
             logger.info(
