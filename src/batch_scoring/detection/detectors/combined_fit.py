@@ -107,8 +107,8 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
         n_following = np.count_nonzero(np.diff(start_us) == series.window_us)
         if n_following < parameters.min_windows:
             raise ValueError(
-                f"a counter is known by its step from the window before, which {len(X) - n_following:,} of "
-                f"{len(X):,} windows lack; set a longer aggregate.window"
+                "set a longer aggregate.window: a counter is known by its step from the window before, which "
+                f"{len(X) - n_following:,} of {len(X):,} windows lack"
             )
         counted, is_orphan = without_count(X, roles)
         X, counted, start_us = X[~is_orphan], counted[~is_orphan], start_us[~is_orphan]
