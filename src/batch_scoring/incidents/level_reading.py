@@ -15,7 +15,7 @@ from batch_scoring.incidents.renames import COMPARED, Read
 from batch_scoring.incidents.shifts import STEP_US, Pairs
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.series_copies import SeriesCopies
-from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
 
 _SERIES = ("sensor", "device")
@@ -28,6 +28,7 @@ def read_levels(
     last: Int,
     lags: Sequence[int] = LAGS_US,
     schema: pa.Schema = LEVELS,
+    compared: Sequence[int] = (),
 ) -> pa.Table:
     """Read the windows of some spans, and of these spans by each lag before.
 
@@ -42,12 +43,17 @@ def read_levels(
         Microseconds.
     schema : pyarrow.Schema, optional
         The columns to read, LEVELS or VALUES.
+    compared : sequence of int, optional
+        Spans are read that may have windows by one of these lags before, microseconds; without, all are.
 
     Returns
     -------
     pyarrow.Table
         In any order; other windows of these series, too.
     """
+    if compared and series.num_rows:
+        is_due = np.any([_may_have(predictions, first - lag, last - lag) for lag in compared], 0)
+        series, first, last = series.filter(to_arrow(is_due)), first[is_due], last[is_due]
     if not series.num_rows:
         return empty_table(schema)
     there = [name for name in schema.names if name in predictions.schema.names]
@@ -65,12 +71,22 @@ def read_levels(
     return pa.concat_tables(found, promote_options="default")
 
 
+def _may_have(predictions: RowTable, first: Int, last: Int) -> Bool:
+    """Mark the spans that a file of predictions overlaps, shape (n,)."""
+    found = np.zeros(first.size, bool)
+    for file in predictions.files(int(first.min()), int(last.max())):
+        found |= (first <= file.last) & (last > file.first)
+    return found
+
+
 def read_between(predictions: RowTable, incidents: pa.Table, pairs: Pairs, rules: JoinRules) -> pa.Table:
     """Read what shows the levels of pairs; schema LEVELS, see :func:`read_levels`."""
     some = incidents.take(to_arrow(pairs.first))
     margin = max(rules.cool_down_us, rules.tolerated_gap * STEP_US)
     start = to_numpy(incidents["start"])
-    return read_levels(predictions, some, start[pairs.first] - margin, start[pairs.second] + margin)
+    first, last = start[pairs.first] - margin, start[pairs.second] + margin
+    # A level is held against that of a week or a day before: of a fleet's first day, nothing is read.
+    return read_levels(predictions, some, first, last, compared=LAGS_US)
 
 
 def read_around(predictions: RowTable, incidents: pa.Table, rules: JoinRules) -> pa.Table:

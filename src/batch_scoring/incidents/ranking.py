@@ -107,8 +107,8 @@ def find_steps(incidents: pa.Table, predictions: RowTable, lasting_us: int) -> d
     if not some.num_rows or not predictions.exists:
         return {}
     start = to_numpy(some["start"])
-    first, last = start - lag_us(lasting_us), start + lasting_us
-    windows = read_levels(predictions, some, first, last, (), VALUES)
+    lag = lag_us(lasting_us)
+    windows = read_levels(predictions, some, start - lag, start + lasting_us, (), VALUES, (lag,))
     texts = describe_steps(some, windows.combine_chunks(), lasting_us)
     return {name: text for name, text in zip(some["incident_id"].to_pylist(), texts, strict=True) if text}
 

@@ -186,7 +186,8 @@ def _with_units(found: pa.Table, predictions: RowTable) -> pa.Table:
     some = found.filter(to_arrow(is_one)).combine_chunks()
     start, end = to_numpy(some["start"]), to_numpy(some["end"])
     last = np.minimum(end + HOUR_US, start + DAY_US)
-    windows = read_levels(predictions, some, start - DAY_US, last, (), VALUES).combine_chunks()
+    # What is not there a day before shows no unit.
+    windows = read_levels(predictions, some, start - DAY_US, last, (), VALUES, (DAY_US,)).combine_chunks()
     named = with_values(some, "unit", units_of(some, windows))
     return pa.concat_tables([named, found.filter(to_arrow(~is_one))])
 
