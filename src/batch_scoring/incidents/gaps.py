@@ -25,6 +25,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_numpy,
 )
 from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.groups import are_among
 from batch_scoring.tables.schemas import GAPS, TIMESTAMP, WINDOW_KEY, WINDOW_KEYS
 
 # Raise it when the same windows shall give other gaps.
@@ -253,15 +254,32 @@ def _spans(
     """Read when there were windows, those of some series or of all."""
     found = [empty_table(_SPAN)]
     for file in files:
-        for rows in windows.batches(file, _TIMES):
-            names = _Names.of(rows)
-            number = names.series(rows)
-            start, end = to_numpy(rows["window_start"]), to_numpy(rows["window_end"])
-            if series is not None:
-                mine = names.has(series)[number]
-                number, start, end = number[mine], start[mine], end[mine]
-            found.append(names.spans(*join_stretches(number, start, end, least - 1)))
+        for rows in windows.batches(file, _TIMES, encoded=_SERIES):
+            spans = _stretches(rows.combine_chunks(), least)
+            found.append(
+                spans if series is None else spans.filter(to_arrow(are_among(spans, series, _SERIES)))
+            )
     return pa.concat_tables(found).combine_chunks()
+
+
+def _stretches(windows: pa.Table, least: int) -> pa.Table:
+    """Join windows, in the order of series and time, to spans without a gap; schema _SPAN."""
+    start, end = to_numpy(windows["window_start"]), to_numpy(windows["window_end"])
+    is_first = np.ones(start.size, bool)
+    is_first[1:] = start[1:] - end[:-1] >= least
+    for name in _SERIES:
+        codes = _codes(windows[name])
+        is_first[1:] |= codes[1:] != codes[:-1]
+    first = np.flatnonzero(is_first)
+    last = np.append(first[1:], start.size)[: first.size] - 1
+    names = [windows[name].take(to_arrow(first)).cast(pa.string()) for name in _SERIES]
+    return pa.table([*names, _times(start[first]), _times(end[last])], schema=_SPAN)
+
+
+def _codes(texts: pa.ChunkedArray) -> Int:
+    """Number the texts of a column in one chunk, shape (n,)."""
+    chunk = texts.chunk(0)
+    return to_numpy((chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()).indices)
 
 
 def _window_length(windows: RowTable) -> int:
