@@ -37,6 +37,13 @@ def test_a_row_has_the_same_fingerprint_in_any_part_of_the_table(rows, start):
     np.testing.assert_array_equal(part, whole[start:])
 
 
+@given(st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "", "ü"])), max_size=9), st.integers(0, 4))
+def test_texts_as_dictionaries_have_the_fingerprints_of_the_texts(texts, start):
+    plain = pa.table({"t": pa.array(texts, pa.string())}).slice(start)
+    encoded = pa.table({"t": pa.array(texts, pa.string()).dictionary_encode()}).slice(start)
+    np.testing.assert_array_equal(row_fingerprints(encoded, ["t"]), row_fingerprints(plain, ["t"]))
+
+
 def test_the_columns_asked_for_are_the_ones_that_count():
     one, two = table([("a", 1.0, 1)]), table([("a", 2.0, 1)])
     assert row_fingerprints(one, ["t", "i"]) == row_fingerprints(two, ["t", "i"])

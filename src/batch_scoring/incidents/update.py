@@ -207,12 +207,13 @@ def _due(
 ) -> Iterator[pa.Table]:
     """Read what matters of the windows in ``[begin, end)``: anomalies, and the last window of a series."""
     for file in files:
-        for rows in predictions.batches(file, _judged_columns(predictions)):
+        for rows in predictions.batches(file, _judged_columns(predictions), encoded=_SERIES):
             time = to_numpy(rows["window_start"])
             due = rows.filter(to_arrow((time >= begin) & (time < end) & start.has(rows)))
             series = row_fingerprints(due, _SERIES)
             is_last = np.append(series[1:] != series[:-1], True)[: series.size]
             due = due.filter(to_arrow(is_last | to_numpy(due["is_anomaly"])))
+            due = due.cast(pa.schema([_WINDOWS.field(name) for name in due.column_names]))
             yield pa.concat_tables([_NO_WINDOWS, due], promote_options="default")
 
 

@@ -25,7 +25,8 @@ def row_fingerprints(table: pa.Table, columns: Sequence[str]) -> UInt:
     Parameters
     ----------
     table : pyarrow.Table
-        Columns of strings, floats, integers or timestamps; a null differs from every value.
+        Columns of strings (also as dictionaries), floats, integers or timestamps; a null differs from every
+        value.
     columns : sequence of str
         Their order matters.
 
@@ -59,6 +60,8 @@ def _column_bits(column: pa.Array) -> UInt:
         bits = np.full(len(column), _NULL)
         bits[to_numpy(column.is_valid())] = _column_bits(values)
         return bits
+    if pa.types.is_dictionary(column.type):
+        return _column_bits(column.dictionary)[to_numpy(column.indices)]
     if pa.types.is_string(column.type):
         encoded = column.dictionary_encode()
         return _string_bits(encoded.dictionary)[to_numpy(encoded.indices)]
