@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from glob import escape
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from batch_scoring.detection.stand_ins import models_of_all_ids
 from batch_scoring.evaluation.annotations import read_calendar, read_devices
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.devices import roll_up
-from batch_scoring.plant.devices import Devices
+from batch_scoring.plant.devices import Devices, are_like
 from batch_scoring.tables.schemas import DEVICES, GAPS
 from batch_scoring.training.windows import Plant, find_windows
 from tests.factories import START
@@ -97,6 +98,26 @@ def test_patterns_of_the_calendar_match_other_ids_of_the_machine_and_groups(tmp_
     windows = draw_predictions({"new": ".", "old": ".", "other": "."})
     calendar = Calendar(read_calendar(path), Devices(known(("new", "old", None, "presses"))))
     assert calendar.mask(windows).tolist() == [True, True, False]
+
+
+def test_a_unit_in_brackets_is_a_part_of_the_name():
+    machines = Devices(known(("pump [A]", None, None, "hall [1]")))
+    names = pa.array(["pump [A]", "pump A"])
+    assert are_like(pa.array(["Temp [°C]", "Temp °", "Temp [°C] max"]), "Temp [°C]").tolist() == [
+        True,
+        True,
+        False,
+    ]
+    assert are_like(pa.array(["Temp [°C]", "Temp [°C] max", "Flow"]), "Temp [°C]*").tolist() == [
+        True,
+        True,
+        False,
+    ]
+    assert machines.are_like(names, "pump [A]").tolist() == [True, True]
+    assert machines.are_like(names, "hall [1]").tolist() == [True, False]
+    # What the pages write for an id that is a pattern itself.
+    assert are_like(pa.array(["a*", "ab", "[x]"]), escape("a*")).tolist() == [True, False, False]
+    assert are_like(pa.array(["[x]", "x"]), escape("[x]")).tolist() == [True, False]
 
 
 def test_a_new_name_is_scored_by_the_model_of_the_old_one_once_it_is_known(tmp_path):

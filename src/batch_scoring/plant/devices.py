@@ -11,7 +11,15 @@ import pyarrow as pa
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.tables.arrays import Bool, Int
-from batch_scoring.tables.arrow_arrays import as_rows, distinct, empty_table, positions, strings, to_arrow
+from batch_scoring.tables.arrow_arrays import (
+    are,
+    as_rows,
+    distinct,
+    empty_table,
+    positions,
+    strings,
+    to_arrow,
+)
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import DEVICES
 
@@ -88,17 +96,22 @@ class Devices:
         """Mark the ids that match a pattern with ``*`` and ``?``, as one of the machine or its group does."""
         if pattern == ALL:
             return np.ones(len(names), bool)
+        if _is_plain(pattern):
+            members = [
+                one for name, group in self._groups.items() if group == pattern for one in self.ids_of(name)
+            ]
+            return positions(names, strings(sorted({*self.ids_of(pattern), *members}))) >= 0
         return np.array([self._is_like(name, pattern) for name in names.to_pylist()], bool)
 
     def _is_like(self, name: str, pattern: str) -> bool:
-        return any(fnmatchcase(one, pattern) for one in (*self.ids_of(name), *self._groups_of(name)))
+        return any(is_like(one, pattern) for one in (*self.ids_of(name), *self._groups_of(name)))
 
     def are_in_group_like(self, names: pa.Array, pattern: str) -> Bool:
         """Mark the ids whose machine is in a group that matches; ``*`` matches those of none, too."""
         if pattern == ALL:
             return np.ones(len(names), bool)
         return np.array(
-            [any(fnmatchcase(one, pattern) for one in self._groups_of(name)) for name in names.to_pylist()],
+            [any(is_like(one, pattern) for one in self._groups_of(name)) for name in names.to_pylist()],
             bool,
         )
 
@@ -172,7 +185,28 @@ def are_like(names: pa.Array, pattern: str) -> Bool:
     """Mark the names that match a pattern with ``*`` and ``?``, shape (n,)."""
     if pattern == ALL:
         return np.ones(len(names), bool)
-    return np.array([fnmatchcase(name, pattern) for name in names.to_pylist()], bool)
+    if _is_plain(pattern):
+        return are(names, pattern)
+    return np.array([is_like(name, pattern) for name in names.to_pylist()], bool)
+
+
+def is_like(name: str, pattern: str) -> bool:
+    """Whether a name matches a pattern with ``*`` and ``?``.
+
+    Brackets may stand for themselves, as around the unit in a sensor's name, or for one of their characters,
+    as the pages write ``[*]`` for an asterisk.
+
+    Examples
+    --------
+    >>> is_like("Temp [°C]", "Temp [°C]"), is_like("a*", "a[*]"), is_like("ab", "a[*]")
+    (True, True, False)
+    """
+    return fnmatchcase(name, pattern) or ("[" in pattern and fnmatchcase(name, pattern.replace("[", "[[]")))
+
+
+def _is_plain(pattern: str) -> bool:
+    """Whether it is a name, of which there may be many: looked up at once, not held against each name."""
+    return not any(special in pattern for special in "*?[")
 
 
 def _first_of(name: str, before: Mapping[str, str]) -> str:
