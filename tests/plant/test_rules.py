@@ -265,3 +265,15 @@ def test_an_incident_says_that_a_limit_was_passed():
     listed = roll_up(found, last_rows(*((name, "s") for name in "abcdefghijklm")), RULES, 0)
     assert {row["device"]: row["advice"] for row in listed.to_pylist()} == {"a": "s: beyond a limit", "b": ""}
     assert math.isclose(sum(listed["n_windows"].to_pylist()), 4)
+
+
+def test_there_may_be_a_rule_for_each_of_many_devices():
+    names = [f"d{n}" for n in range(200)]
+    own = [{"device": name, "limits": [0, n + 1]} for n, name in enumerate(names)]
+    found = Domain(rules(*own, {"device": "d19?", "direction": "above"})).of("s", pa.array([*names, "other"]))
+    limits = [found.rules[place].limits for place in found.of.tolist()]
+    assert limits == [*((0, n + 1) for n in range(200)), None]
+    assert [found.rules[place].direction for place in found.of[[63, 64, 189, 190, 199]]] == [
+        *[None] * 3,
+        *["above"] * 2,
+    ]

@@ -201,6 +201,8 @@ def is_like(name: str, pattern: str) -> bool:
     >>> is_like("Temp [°C]", "Temp [°C]"), is_like("a*", "a[*]"), is_like("ab", "a[*]")
     (True, True, False)
     """
+    if _is_plain(pattern):
+        return name == pattern
     return fnmatchcase(name, pattern) or ("[" in pattern and fnmatchcase(name, pattern.replace("[", "[[]")))
 
 

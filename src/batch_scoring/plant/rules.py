@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
-from batch_scoring.plant.devices import NOTHING_KNOWN, Devices, are_like
+from batch_scoring.plant.devices import NOTHING_KNOWN, Devices, is_like
 from batch_scoring.plant.settings import OffWhen, Rule
 from batch_scoring.tables.arrays import Bool, Float, Int, UInt
 from batch_scoring.tables.arrow_arrays import are, distinct, positions, strings, to_arrow, to_numpy
@@ -96,26 +96,22 @@ class Domain:
 
     def off_conditions(self, sensor: str) -> list[OffWhen]:
         """List the conditions under which devices may be off, as far as a sensor is concerned."""
-        name = strings([sensor])
-        found = [rule.off_when for rule in self.rules if rule.off_when and are_like(name, rule.sensor)[0]]
+        found = [rule.off_when for rule in self.rules if rule.off_when and is_like(sensor, rule.sensor)]
         return list(dict.fromkeys(found))
 
     def of(self, sensor: str, devices: pa.ChunkedArray) -> Known:
         """Return what is known of the windows of a sensor, whose devices are given."""
         nothing = Known([Rule()], np.zeros(len(devices), np.int64))
-        name = strings([sensor])
-        rules = [rule for rule in self.rules if are_like(name, rule.sensor)[0]]
+        rules = [rule for rule in self.rules if is_like(sensor, rule.sensor)]
         if not rules or not len(devices):
             return nothing
         names = distinct(devices)
-        code = np.zeros(len(names), np.int64)
-        for place, rule in enumerate(rules):
-            code |= self.devices.are_like(names, rule.device).astype(np.int64) << place
-        codes, number = np.unique(code, return_inverse=True)
-        sets = [
-            _merged([rule for place, rule in enumerate(rules) if one >> place & 1]) for one in codes.tolist()
-        ]
-        return Known([Rule(), *sets], number[positions(devices, names)] + 1)
+        matches = np.stack([self.devices.are_like(names, rule.device) for rule in rules], axis=1)
+        # There may be a rule for each device: sets of rules are compared as bytes, eight rules in each.
+        packed = np.packbits(matches, axis=1)
+        _, example, number = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+        sets = [_merged([rules[place] for place in np.flatnonzero(matches[row])]) for row in example]
+        return Known([Rule(), *sets], number.ravel()[positions(devices, names)] + 1)
 
 
 NO_RULES = Domain()

@@ -8,8 +8,6 @@ from typing import Any, Literal
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters, require
 
-_MOST_RULES = 60
-
 
 @dataclass(frozen=True)
 class OffWhen:
@@ -84,8 +82,6 @@ class DomainParameters:
     rules: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.rules) > _MOST_RULES:
-            raise InputError(f"domain.rules: {len(self.rules)} rules; expected {_MOST_RULES} or fewer")
         assert self.read_rules is not None
 
     @property
