@@ -103,15 +103,23 @@ class Calendar:
         if not self.entries or not windows.num_rows:
             return found
         start, end = to_numpy(windows["window_start"]), to_numpy(windows["window_end"])
-        names = {name: pc.unique(windows[name]) for name in ("device", "sensor")}
-        number = {name: positions(windows[name], names[name]) for name in names}
+        for times, rows in self._matches(windows):
+            found[rows] |= times.mask(start[rows], end[rows])
+        return found
+
+    def without_windows(self, series: pa.Table) -> list[tuple[str, str]]:
+        """List the pairs of names, device and sensor, that match none of some series."""
+        matches = zip(self._times, self._matches(series), strict=True)
+        return [names for names, (_, rows) in matches if not rows.size]
+
+    def _matches(self, rows: pa.Table) -> Iterator[tuple[_Times, Int]]:
+        """Yield the entries of each pair of names, and the rows that match, columns device and sensor."""
+        names = {name: pc.unique(rows[name]) for name in ("device", "sensor")}
+        number = {name: positions(rows[name], names[name]) for name in names}
         for (device, sensor), times in self._times.items():
             mine = self._devices.are_like(names["device"], device)[number["device"]]
             mine &= are_like(names["sensor"], sensor)[number["sensor"]]
-            rows = np.flatnonzero(mine)
-            if rows.size:
-                found[rows] |= times.mask(start[rows], end[rows])
-        return found
+            yield times, np.flatnonzero(mine)
 
     def mask_before(self, windows: pa.Table) -> Bool:
         """Mark the windows whose window before is not judged: what is a step from it says nothing."""

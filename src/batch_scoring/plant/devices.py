@@ -54,6 +54,7 @@ class Devices:
         self.retired = {row["id"]: microseconds(row["retired"]) for row in written if row["retired"]}
         self._groups = {row["id"]: row["group"] for row in written if row["group"]}
         before = {row["id"]: row["replaces"] for row in written if row["replaces"]}
+        self._had_windows = {*before.values(), *self.retired}
         ids: dict[str, list[str]] = {}
         for name in dict.fromkeys([*before.values(), *before]):
             ids.setdefault(_first_of(name, before), []).append(name)
@@ -117,6 +118,10 @@ class Devices:
 
     def _groups_of(self, name: str) -> list[str]:
         return [self._groups[one] for one in self.ids_of(name) if one in self._groups]
+
+    def without_windows(self, names: pa.ChunkedArray) -> list[str]:
+        """List the ids that are replaced or retired, and not among those of all windows."""
+        return sorted(self._had_windows.difference(distinct(names).to_pylist()))
 
     def may_be_missing(self, names: pa.Array, at: int) -> Bool:
         """Mark the ids that are expected to send at a time: neither retired nor one of several of a machine.

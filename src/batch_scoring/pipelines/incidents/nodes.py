@@ -16,6 +16,7 @@ from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.incidents.gaps import update_gaps
 from batch_scoring.incidents.ranking import update_ranking
 from batch_scoring.incidents.settings import IncidentParameters
+from batch_scoring.incidents.unknown_names import warn_of_unknown_names
 from batch_scoring.incidents.update import update_incidents
 from batch_scoring.operations.annotations import NOTHING_WRITTEN, Annotations
 from batch_scoring.storage.row_table import RowTable, Update
@@ -102,6 +103,7 @@ def rank_devices(
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
     rules = replace(settings.roll_up_rules, calendar=annotations.calendar, devices=annotations.devices)
+    warn_of_unknown_names(rules.calendar, rules.devices, gaps)
     return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions, windows)
 
 
