@@ -27,14 +27,12 @@ def warn_of_unknown_names(calendar: Calendar, devices: Devices, gaps: RowTable) 
     entries = calendar.without_windows(series)
     if entries:
         logger.warning(
-            "calendar: no window is of device %r and sensor %r, nor of %d other pairs of its names; correct "
-            "what is misspelt",
-            *(*entries[0], len(entries) - 1),
+            "calendar: %d pairs of device and sensor match no windows, first %r, %r: left out is nothing",
+            *(len(entries), *entries[0]),
         )
     ids = devices.without_windows(series["device"])
     if ids:
         logger.warning(
-            "devices: no window is of %r, nor of %d other ids that are replaced or retired; correct what is "
-            "misspelt",
-            *(ids[0], len(ids) - 1),
+            "devices: %d replaced or retired ids have no windows, first %r: they say nothing",
+            *(len(ids), ids[0]),
         )
