@@ -108,6 +108,8 @@ def test_what_is_no_shard_is_refused(shard):
     [
         ("7", ["007", "7.0", "8"], "did you mean '007', '7.0'?"),
         ("pump-7", ["pump-07", "fan-1"], "did you mean 'pump-07'?"),
+        ("pump-2", ["pump-02", "pump-42", "pump-32", "pump-12"], "did you mean 'pump-02'?"),
+        ("line-01/pump-2", ["line-1/pump-02", "line-1/pump-20"], "did you mean 'line-1/pump-02'?"),
         ("x", ["pump-07", "fan-1"], "expected one such as 'fan-1', 'pump-07'"),
         ("x", [], "none exists yet"),
     ],

@@ -164,3 +164,11 @@ def test_a_folder_of_files_is_read_and_each_names_its_device(tmp_path):
 def test_a_folder_without_files_of_labels_is_told(tmp_path):
     with pytest.raises(DatasetError, match=r"no such file, nor a folder with files that end in \.csv"):
         LabelFile(str(tmp_path)).load()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_in_another_encoding_is_said_with_the_one_to_save_it_in(tmp_path, encoding):
+    path = tmp_path / "labels.csv"
+    path.write_text("device,sensor,start,end,kind\na,s,2026-01-05,2026-01-06,Prüfung\n", encoding=encoding)
+    with pytest.raises(InputError, match=r"labels\.csv: is not in UTF-8 .*; save it in UTF-8"):
+        read_labels(path)

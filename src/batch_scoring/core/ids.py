@@ -16,6 +16,7 @@ from batch_scoring.core.errors import InputError
 MAX_SEGMENT_BYTES = 200
 # Names that Windows keeps for devices, whatever follows behind a dot.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 _CASE, _CASE_DIGITS = "+", 16  # percent-encoding leaves no plus in a segment
 
 
@@ -196,12 +197,14 @@ def require_known(kind: str, wanted: Iterable[str] | None, known: Iterable[str])
     for identifier in sorted(set(wanted) - there):
         close = difflib.get_close_matches(identifier, sorted(there), n=3, cutoff=0.5)
         # '7', '007' and '7.0' are three ids; other spellings of the same number are the likeliest mistake.
-        close = [k for k in sorted(there) if _same_number(k, identifier)][:3] or close
+        close = [k for k in sorted(there) if _same_numbers(k, identifier)][:3] or close
         hint = f"did you mean {', '.join(map(repr, close))}?" if close else _examples(there)
         raise InputError(f"{kind} {identifier!r} is not among the {len(there)} known; {hint}")
 
 
-def _same_number(left: str, right: str) -> bool:
+def _same_numbers(left: str, right: str) -> bool:
+    if _LEADING_ZEROS.sub("", left) == _LEADING_ZEROS.sub("", right):
+        return True
     try:
         return float(left) == float(right)
     except ValueError:

@@ -114,7 +114,9 @@ def read_rows(
             yield WrittenRow(f"{name}: {where}", row)
     except FileNotFoundError:
         raise InputError(f"{name}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: is not in UTF-8 ({error}); save it in UTF-8") from None
+    except (OSError, csv.Error, pa.ArrowException) as error:
         raise system_error(error, Path(name)) or InputError(
             f"{name}: cannot be read as {suffix} ({error})"
         ) from error
