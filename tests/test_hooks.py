@@ -6,6 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.hooks import ProjectHooks
+from batch_scoring.storage.known_versions import KnownVersions
 
 
 def after_run(entries=None, **outputs):
@@ -14,6 +15,13 @@ def after_run(entries=None, **outputs):
         {name: MemoryDataset(value) for name, value in {**outputs, **(entries or {})}.items()}
     )
     ProjectHooks().after_pipeline_run(pipeline, catalog)
+
+
+def test_a_run_begins_without_what_a_former_one_of_the_process_saw():
+    known = KnownVersions()
+    known.see("report.html", "1")
+    ProjectHooks().before_pipeline_run({}, Pipeline([]), DataCatalog())
+    assert not known.knows("report.html")
 
 
 def test_what_steps_fell_short_of_ends_the_run_after_its_last_node():

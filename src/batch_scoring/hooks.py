@@ -16,6 +16,7 @@ from batch_scoring.cloud.secrets_in_logs import hide_credentials
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.garbage import collector
 from batch_scoring.settings_check import check_settings
+from batch_scoring.storage.known_versions import forget_versions
 
 # Printed at the end of a run that made it, and the entry that holds it.
 PRINTED = {"report": "run_summary_text", "evaluation_headline": "evaluation_headline"}
@@ -48,6 +49,7 @@ class ProjectHooks:
         self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]
     ) -> None:
         """Refuse a setting that does not exist or is not valid before anything is done."""
+        forget_versions()
         check_settings(pipeline.inputs(), catalog.load, run_params.get("runtime_params") or {})
         if pipeline.datasets() & TABLES:
             catalog.load("workspace")

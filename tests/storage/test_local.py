@@ -7,6 +7,7 @@ import pytest
 
 from batch_scoring.core.errors import ConflictError, MachineError
 from batch_scoring.storage import open_folder
+from batch_scoring.storage.known_versions import forget_versions
 from batch_scoring.storage.local import LocalFolder, atomic_file
 
 
@@ -41,6 +42,21 @@ def test_what_another_run_wrote_since_it_was_looked_at_is_not_overwritten(tmp_pa
     folder.entry("a")  # as the run that is repeated does
     write(folder, "a", b"mine")
     assert (tmp_path / "a").read_bytes() == b"mine"
+
+
+def test_what_a_former_run_of_this_process_saw_is_no_condition_for_the_next(tmp_path):
+    folder = LocalFolder(tmp_path)
+    write(folder, "a", b"former")
+    folder.entries()
+    in_another_process(tmp_path / "a", b"theirs")
+    in_another_process(tmp_path / "b", b"theirs")
+    forget_versions()
+    for name in "ab":
+        write(folder, name, b"mine")
+        assert (tmp_path / name).read_bytes() == b"mine"
+    in_another_process(tmp_path / "a", b"theirs")
+    with pytest.raises(ConflictError):
+        write(folder, "a", b"again")
 
 
 def test_a_file_that_a_listing_did_not_have_is_not_overwritten(tmp_path):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from weakref import WeakSet
 
 
 class KnownVersions:
     """Versions of files by name, as last listed, read or written; threads may share them."""
 
     def __init__(self) -> None:
+        _all.add(self)
         self._lock = threading.Lock()
         self._versions: dict[str, str | None] = {}
         self._listed: dict[str, set[str]] = {}
@@ -32,6 +34,12 @@ class KnownVersions:
             self._versions.update(versions)
             self._listed.setdefault(prefix, set()).add(suffix)
 
+    def forget(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._versions.clear()
+            self._listed.clear()
+
     def knows(self, name: str) -> bool:
         """Whether it is known if the file exists."""
         with self._lock:
@@ -43,6 +51,19 @@ class KnownVersions:
         """Return the known version of a file; None: it does not exist."""
         with self._lock:
             return self._versions.get(name)
+
+
+_all: WeakSet[KnownVersions] = WeakSet()
+
+
+def forget_versions() -> None:
+    """Forget what this process has seen of files, since a new run begins.
+
+    A notebook lives for many runs. What it saw in a former one is no condition for this one: where another
+    process has written since, no run would ever succeed again.
+    """
+    for known in list(_all):
+        known.forget()
 
 
 def _folders(name: str) -> Iterable[str]:
