@@ -267,6 +267,13 @@ def test_an_incident_says_that_a_limit_was_passed():
     assert math.isclose(sum(listed["n_windows"].to_pylist()), 4)
 
 
+def test_sensors_of_rules_that_match_none_are_listed():
+    names = ["*", "temp*", "vibraton", "Flow [l/min]", "flow*", "vibraton"]
+    domain = Domain(rules(*({"sensor": name, "direction": "above"} for name in names)))
+    assert domain.unknown_sensors(["temperature", "vibration", "Flow [l/min]"]) == ["vibraton", "flow*"]
+    assert domain.unknown_sensors([]) == list(dict.fromkeys(names))
+
+
 def test_there_may_be_a_rule_for_each_of_many_devices():
     names = [f"d{n}" for n in range(200)]
     own = [{"device": name, "limits": [0, n + 1]} for n, name in enumerate(names)]

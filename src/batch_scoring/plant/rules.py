@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
@@ -93,6 +93,12 @@ class Domain:
     def has_off(self) -> bool:
         """Whether a machine may be off."""
         return any(rule.off_when for rule in self.rules)
+
+    def unknown_sensors(self, sensors: Iterable[str]) -> list[str]:
+        """List the names and patterns of sensors in the rules that match none of some sensors."""
+        there = list(sensors)
+        written = dict.fromkeys(rule.sensor for rule in self.rules)
+        return [name for name in written if not any(is_like(one, name) for one in there)]
 
     def off_conditions(self, sensor: str) -> list[OffWhen]:
         """List the conditions under which devices may be off, as far as a sensor is concerned."""

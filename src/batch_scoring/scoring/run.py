@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
@@ -44,6 +45,8 @@ from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.pieces import joined_by_month
 from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP, WINDOW_KEY
 from batch_scoring.windows.settings import MADE_WITH
+
+logger = logging.getLogger(__name__)
 
 # What a run may change is named below it.
 SCORES = "scores"
@@ -110,6 +113,12 @@ class ScoreRun:
     ) -> None:
         self.windows = windows
         self.domain = domain
+        unknown = domain.unknown_sensors(models) if models else []
+        if unknown:
+            logger.warning(
+                "domain.rules: %d names of sensors match no model, first %r: these rules say nothing",
+                *(len(unknown), unknown[0]),
+            )
         self.champions = Champions(models, devices, deleted)
         self.scope = scope
         self.table: RowTable | None = None
