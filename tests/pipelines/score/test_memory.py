@@ -1,5 +1,7 @@
 """Scoring a fleet four times as large takes no more memory."""
 
+from functools import cache
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -39,9 +41,14 @@ def devices_of(first):
     return pa.array([f"pump-{i:07d}" for i in range(first, first + PART)])
 
 
+@cache
+def noise(n):
+    """The same in each part: a part is compressed apart from the others."""
+    return np.random.default_rng(0).normal(size=n)
+
+
 def models_of(first):
     """Models whose support vectors are noise: what they say does not matter here, their size does."""
-    rng = np.random.default_rng(first)
 
     def lists(values, width):
         return pa.ListArray.from_arrays(
@@ -53,8 +60,8 @@ def models_of(first):
         **{name: np.full(PART, 500) for name in ("n_train", "trained_from", "trained_to")},
         **{name: np.full(PART, 0.1) for name in ("nu", "gamma", "rho")},
         **{name: lists(np.ones(PART * D), D) for name in ("mean", "scale")},
-        "support_vectors": lists(rng.normal(size=PART * N_SV * D), N_SV * D),
-        "dual_coef": lists(rng.random(PART * N_SV), N_SV),
+        "support_vectors": lists(noise(PART * N_SV * D), N_SV * D),
+        "dual_coef": lists(noise(PART * N_SV) ** 2, N_SV),
         **{name: np.zeros(PART) for name in ("threshold", "train_flag_rate")},
     }
     table = pa.table([pa.array(columns[f.name]).cast(f.type) for f in MODELS], schema=MODELS)
@@ -62,12 +69,11 @@ def models_of(first):
 
 
 def windows_of(first):
-    rng = np.random.default_rng(first + 1)
     n = PART * N_WINDOWS
     start = START_US + 5 * MINUTE_US * np.tile(np.arange(N_WINDOWS), PART)
     of_device = pa.array(np.repeat(np.arange(PART), N_WINDOWS))
     keys = [start, start + 5 * MINUTE_US, devices_of(first).take(of_device), ["s"] * n, np.full(n, 5)]
-    columns = [*keys, *rng.normal(size=(D, n))]
+    columns = [*keys, *noise(D * n).reshape(D, n)]
     schema = windows_schema(DEFAULT_FEATURES)
     return pa.table([pa.array(c).cast(f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
 
