@@ -109,16 +109,21 @@ def test_signature_example_and_requirements_are_there(loaded):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("detector", ["one_class_svm", "combined"])
-def test_it_predicts_in_a_process_that_knows_nothing_of_the_project(detector, store, tmp_path):
-    windows, model = {"one_class_svm": (None, MODEL), "combined": seasonal_fleet()}[detector]
-    frame = make_windows(["7", "ä"]) if windows is None else as_frame(windows)
-    expected = score_directly(frame) if windows is None else predict(windows, model, "1")
+def test_every_detector_predicts_in_a_process_that_knows_nothing_of_the_project(store, tmp_path):
+    windows, seasonal = seasonal_fleet()
+    frames = [make_windows(["7", "ä"]), as_frame(windows)]
+    expected = [score_directly(frames[0]), predict(windows, seasonal, "1")]
     run = TrainingRun(store, 0)
-    register(store, run.run_id, training_of(model, "f"))
+    versions = [register(store, run.run_id, training_of(one, str(one))) for one in (MODEL, seasonal)]
     run.end("FINISHED")
-    store.client.set_registered_model_alias(model.info.sensor, "champion", "1")
-    frame.to_parquet(tmp_path / "windows.parquet")
+    files = [tmp_path / f"{number}.parquet" for number in range(2)]
+    for frame, file in zip(frames, files, strict=True):
+        frame.to_parquet(file)
+    sensors = (MODEL.info.sensor, seasonal.info.sensor)
+    uris = []
+    for sensor, alias, version in zip(sensors, ("champion", "previous"), versions, strict=True):
+        store.client.set_registered_model_alias(sensor, alias, version.version)
+        uris.append(f"models:/{sensor}@{alias}")
     code = f"""
 import os, sys
 # The project is installed in place for development; here it is not.
@@ -132,13 +137,14 @@ else:
     sys.exit(f"the project is importable: {{batch_scoring.__file__}}")
 import json, mlflow, pandas as pd
 mlflow.set_tracking_uri({store.uri!r})
-model = mlflow.pyfunc.load_model("models:/{model.info.sensor}@champion")
-print(json.dumps(model.predict(pd.read_parquet("windows.parquet"))["score"].tolist()))
+for model, file in zip({uris!r}, {[*map(str, files)]!r}):
+    print(json.dumps(mlflow.pyfunc.load_model(model).predict(pd.read_parquet(file))["score"].tolist()))
 """
     command = [sys.executable, "-I", "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == expected["score"].to_pylist()
+    scores = [json.loads(line) for line in done.stdout.splitlines()[-2:]]
+    assert scores == [one["score"].to_pylist() for one in expected]
 
 
 def test_the_script_is_the_same_imported_as_run_from_the_folder(loaded):
