@@ -10,7 +10,7 @@ from batch_scoring.jobs.costs.configured import configured_cluster
 from batch_scoring.jobs.costs.page import draw_page
 from batch_scoring.jobs.costs.settings import CostSettings
 from batch_scoring.jobs.settings import JobsParameters
-from tests.browser.browser import keep_screenshot, open_browser, open_page
+from tests.browser.browser import keep_screenshot, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -31,11 +31,8 @@ def page_file(tmp_path_factory):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_needs_nothing_and_shows_all(page_file, scheme, width):
-    with (
-        open_browser() as browser,
-        open_page(browser, page_file.as_uri(), width, color_scheme=scheme) as page,
-    ):
+def test_the_page_needs_nothing_and_shows_all(browser, page_file, scheme, width):
+    with open_page(browser, page_file.as_uri(), width, color_scheme=scheme) as page:
         assert page.complaints == []
         assert page.requests == [page_file.as_uri()]
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
