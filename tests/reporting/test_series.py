@@ -19,7 +19,7 @@ def grid(
     """Batches of one series each, and the row that each goes to."""
     filled = SeriesGrid([("a", "p")] * n_series, START_US, START_US + n * 300_000_000, step)
     for rows, row in batches:
-        filled.add(np.full(rows.num_rows, row), rows)
+        filled.add(np.full(rows.num_rows, row), rows, np.arange(rows.num_rows))
     return filled.block()
 
 

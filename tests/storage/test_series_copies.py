@@ -56,6 +56,21 @@ def copies_of(table):
     return sorted(path.name for path in (table.folder.root / COPIES).glob("*"))
 
 
+def test_places_in_a_copy_are_those_of_its_rows_and_nothing_is_taken_out_of_it(table):
+    (file, _), copies = table.files(), SeriesCopies(table)
+    expected = of(table.batches(file, COLUMNS, **FEW))
+    (found,) = list(copies.places(file, COLUMNS, **FEW))
+    assert of([found[0].take(to_arrow(found[1]))]).equals(expected)
+    copies.make(file, COLUMNS)
+    before = pa.total_allocated_bytes()
+    ((rows, places),) = list(copies.places(file, ["value"], **FEW))
+    assert rows.num_rows == file.rows
+    assert pa.total_allocated_bytes() - before < rows["value"].nbytes
+    assert rows["value"].take(to_arrow(places)).equals(expected["value"])
+    ((_, none),) = list(copies.places(file, ["value"], ["s1"], ["none"]))
+    assert none.size == 0
+
+
 def test_a_copy_has_the_rows_that_its_file_has(table):
     copies = SeriesCopies(table)
     for file in table.files():

@@ -165,32 +165,37 @@ def read_details(
     with_faults, with_peaks = (np.unique(index.find(table)) for table in (labelled, incidents))
     peak_starts = np.unique(to_numpy(incidents["peak_at"]))
     anomalies, off = [empty_table(_ANOMALOUS)], [(_NONE, _NONE, _NONE)]
-    for series, rows in prefetched(_wanted_rows(predictions, index, start, end, settings.max_rows)):
-        full.add(series, rows)
-        coarse.add(series - plan.full, rows)
-        off.append(_off(series, rows, len(names)))
-        flags, time = to_numpy(rows["is_anomaly"]), to_numpy(rows["window_start"])
+    for series, rows, places in prefetched(_wanted_rows(predictions, index, start, end, settings.max_rows)):
+        full.add(series, rows, places)
+        coarse.add(series - plan.full, rows, places)
+        off.append(_off(series, rows, places, len(names)))
+        flags, time = to_numpy(rows["is_anomaly"])[places], to_numpy(rows["window_start"])[places]
         if is_complete:
             heat.add(series, time, np.ones(series.size, np.int64), flags.astype(np.int64))
-        place = np.flatnonzero(flags)
-        is_peak = np.isin(series[place], with_peaks) & np.isin(time[place], peak_starts)
-        place = place[is_peak | np.isin(series[place], with_faults)]
-        there = [name for name in _ANOMALOUS.names if name in rows.column_names]
-        found = rows.select(there).take(to_arrow(place))
-        anomalies.append(found.cast(pa.schema([_ANOMALOUS.field(name) for name in there])))
+        found = np.flatnonzero(flags)
+        is_peak = np.isin(series[found], with_peaks) & np.isin(time[found], peak_starts)
+        found = found[is_peak | np.isin(series[found], with_faults)]
+        if found.size:
+            anomalies.append(_of_anomalies(rows, places[found]))
     charts = [grid.block() for grid, n in ((full, plan.full), (coarse, plan.coarse)) if n]
-    found = pa.concat_tables(anomalies, promote_options="default")
+    anomalous = pa.concat_tables(anomalies, promote_options="default")
     series, begin, until = (np.concatenate([part[n] for part in off]) for n in range(3))
-    peaks = _peaks(incidents, peak_starts, found)
-    return Details(start, charts, heat, peaks, found, join_stretches(series, begin, until, 0))
+    peaks = _peaks(incidents, peak_starts, anomalous)
+    return Details(start, charts, heat, peaks, anomalous, join_stretches(series, begin, until, 0))
 
 
-def _off(series: Int, rows: pa.Table, n_drawn: int) -> tuple[Int, Int, Int]:
+def _of_anomalies(rows: pa.Table, place: Int) -> pa.Table:
+    there = {*rows.column_names}
+    schema = pa.schema([one for one in _ANOMALOUS if one.name in there])
+    return rows.select(schema.names).take(to_arrow(place)).cast(schema)
+
+
+def _off(series: Int, rows: pa.Table, places: Int, n_drawn: int) -> tuple[Int, Int, Int]:
     """Return when the machines of drawn series are off."""
     if "rule" not in rows.column_names or rows["rule"].null_count == rows.num_rows:
         return _NONE, _NONE, _NONE
-    mine = are(rows["rule"], OFF) & (series >= 0) & (series < n_drawn)
-    start, end = (to_numpy(rows[name])[mine] for name in ("window_start", "window_end"))
+    mine = are(rows["rule"], OFF)[places] & (series >= 0) & (series < n_drawn)
+    start, end = (to_numpy(rows[name])[places[mine]] for name in ("window_start", "window_end"))
     return join_stretches(series[mine], start, end, 0)
 
 
@@ -253,8 +258,8 @@ class _SeriesIndex:
 
 def _wanted_rows(
     predictions: RowTable, index: _SeriesIndex, start: int, end: int, max_rows: int
-) -> Iterator[tuple[Int, pa.Table]]:
-    """Yield rows with the numbers of their series; -1 for rows that are not wanted."""
+) -> Iterator[tuple[Int, pa.Table, Int]]:
+    """Yield numbers of series, -1 for what is not wanted, with rows and the places of theirs among these."""
     sensors, devices = index.sensors.to_pylist(), index.devices.to_pylist()
     # A table that nothing was added to since an upgrade lacks the newest columns.
     columns = [name for name in _READ if name in predictions.schema.names]
@@ -266,9 +271,12 @@ def _wanted_rows(
         # The next hour brings as much: of a large fleet it reads no more than that.
         if file.rows + new_rows <= max_rows:
             copies.make(file, [name for name in COPIED if name in predictions.schema.names])
-        for batch in copies.batches(file, columns, sensors, devices):
-            series = index.find(batch)
+        for rows, places in copies.places(file, columns, sensors, devices):
+            if not places.size:
+                continue
+            ids = rows.select(["device", "sensor"])
+            series = index.find(ids if places.size == rows.num_rows else ids.take(to_arrow(places)))
             if file.first < start or file.last >= end:
-                time = to_numpy(batch["window_start"])
+                time = to_numpy(rows["window_start"])[places]
                 series = np.where((time >= start) & (time < end), series, -1)
-            yield series, batch
+            yield series, rows, places

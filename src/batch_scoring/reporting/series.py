@@ -15,6 +15,7 @@ from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 
 COARSE_SECONDS = 3600
+_DRAWN = ["window_start", "value", "score", "threshold", "is_anomaly", "severity", "top_feature"]
 # A chart is about this many pixels wide.
 MAX_COARSE_STEPS = 1000
 
@@ -73,19 +74,32 @@ class SeriesGrid:
         self._feature = np.full(size, -1)
         self._features: dict[str, int] = {}
 
-    def add(self, row: Int, rows: pa.Table) -> None:
+    def add(self, row: Int, rows: pa.Table, places: Int) -> None:
         """Add windows of the grid's times, in their order, each to its row; other rows are left out.
 
         Fast where the windows of a step are adjacent.
+
+        Parameters
+        ----------
+        row : ndarray of int64, shape (n,)
+            Of the grid, for each window.
+        rows : pyarrow.Table
+            Schema PREDICTIONS.
+        places : ndarray of int64, shape (n,)
+            Of the windows, among the rows.
         """
-        there = np.flatnonzero((row >= 0) & (row < len(self._series)))
-        if not there.size:
+        mine = np.flatnonzero((row >= 0) & (row < len(self._series)))
+        if not mine.size:
             return
+        there = places[mine]
+        # Of numbers and flags alone: to take a row with all that a page tells of it is dear.
+        rows = rows.select(_DRAWN)
         column = (to_numpy(rows["window_start"])[there] - self._start) // (self._step // MICROSECOND)
-        place = row[there] * self._n_steps + column
+        place = row[mine] * self._n_steps + column
         begins = first_of_runs(place)
         value, score, threshold = (
-            to_numpy(rows[name], null=np.nan)[there] for name in ("value", "score", "threshold")
+            to_numpy(rows[name].take(to_arrow(there)), null=np.nan)
+            for name in ("value", "score", "threshold")
         )
         finite = np.isfinite(value)
         steps = place[begins]

@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
+import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.errors import ConflictError, InputError
 from batch_scoring.storage.data_file import COPIES, DataFile
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.storage.table_rows import only
+from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrow_arrays import are_among, strings, to_arrow
 
 # Smaller files are read as fast as a copy of them.
 MIN_ROWS = 50_000
@@ -48,17 +50,34 @@ class SeriesCopies:
         devices: Iterable[str],
     ) -> Iterator[pa.Table]:
         """Read a file's rows of these sensors and devices in their order; texts may come as dictionaries."""
+        for rows, place in self.places(file, columns, sensors, devices):
+            if place.size:
+                asked = rows.select(columns)
+                yield asked if place.size == rows.num_rows else asked.take(to_arrow(place))
+
+    def places(
+        self,
+        file: DataFile,
+        columns: Sequence[str],
+        sensors: Iterable[str],
+        devices: Iterable[str],
+    ) -> Iterator[tuple[pa.Table, Int]]:
+        """Read a file's rows, each batch with the places of those of these sensors and devices.
+
+        The batches of a copy are all of its rows, mapped into memory: what nobody asks for stays on the disk.
+        They have ``device`` and ``sensor``, too.
+        """
+        columns = list(dict.fromkeys([*columns, "sensor", "device"]))
         sensors, devices = list(sensors), list(devices)
         found = self._read(file, columns)
         if found is None:
-            yield from self._table.batches(file, columns, sensors, devices, encoded=_encoded(columns))
+            encoded = _encoded(columns)
+            batches = self._table.batches(file, columns, sensors, devices, encoded=encoded)
+            yield from ((rows, np.arange(rows.num_rows)) for rows in batches)
             return
         for rows in found:
-            # Columns that nobody asked for are not touched: they stay on the disk.
-            needed = rows.select(list(dict.fromkeys([*columns, "sensor", "device"])))
-            kept = only(needed, {"sensor": sensors, "device": devices})
-            if kept.num_rows:
-                yield kept.select(columns)
+            is_wanted = are_among(rows["sensor"], strings(sensors))
+            yield rows, np.flatnonzero(is_wanted & are_among(rows["device"], strings(devices)))
 
     def make(self, file: DataFile, columns: Sequence[str]) -> None:
         """Copy these columns of a file, unless it is small or has them; without space, there is no copy."""
