@@ -1,5 +1,6 @@
 """Sinks get their secrets from credentials or the environment, when there is something to send."""
 
+import pyarrow as pa
 import pytest
 from kedro.io import DatasetError
 
@@ -8,7 +9,8 @@ from batch_scoring.alerts.sinks.event_hub import EventHubSink
 from batch_scoring.alerts.sinks.file import FileSink
 from batch_scoring.alerts.sinks.log import LogSink
 from batch_scoring.alerts.sinks.webhook import WebhookSink
-from batch_scoring.datasets.alert_sinks import NotificationSinks
+from batch_scoring.datasets.alert_sinks import Alerts, NotificationSinks
+from batch_scoring.operations.tables import append
 
 HOOK = {"type": "webhook", "url_from": "HOOK_URL", "authorization_from": "HOOK_TOKEN", "timeout": "2s"}
 
@@ -59,3 +61,26 @@ def test_a_description_names_secrets_and_does_not_tell_them():
     assert "s3cret" not in str(dataset)
     with pytest.raises(DatasetError, match="NotificationSinks is read only"):
         dataset.save("x")
+
+
+def test_each_update_of_the_ledger_is_committed_before_the_next_is_asked_for(tmp_path):
+    kind = "batch_scoring.datasets"
+    alerts = Alerts(
+        {
+            "notification_sinks": {"type": f"{kind}.alert_sinks.NotificationSinks"},
+            "notifications": {"type": f"{kind}.row_tables.RowTableDataset", "path": str(tmp_path / "ledger")},
+        }
+    )
+    seen = []
+
+    def send(open_sinks):
+        (sink,) = open_sinks([{"type": "log"}])
+        for n in range(2):
+            seen.append((sink.name, alerts.load()["notifications"].num_rows))
+            yield append(pa.table({"n": [n]}))
+
+    assert not alerts.exists()
+    alerts.save(send)
+    assert seen == [("log", 0), ("log", 1)]
+    assert alerts.exists()
+    assert sorted(alerts.preview()["data"]) == [[0], [1]]

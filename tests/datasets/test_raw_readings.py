@@ -148,3 +148,34 @@ def test_simulated_days_are_read_only(tmp_path: Path):
     assert str(tmp_path) in str(dataset)
     with pytest.raises(DatasetError, match="read only"):
         dataset.save({})  # type: ignore[arg-type]
+
+
+def test_a_function_of_the_simulated_days_yields_files_and_their_labels(tmp_path: Path):
+    kind = "batch_scoring.datasets"
+    dataset = RawReadings(
+        str(tmp_path / "readings"),
+        entries={
+            "previous_simulation": {
+                "type": f"{kind}.raw_readings.SimulatedDays",
+                "path": str(tmp_path / "readings"),
+            },
+            "fault_labels": {
+                "type": f"{kind}.parquet.ArrowParquetDataset",
+                "filepath": str(tmp_path / "labels.parquet"),
+            },
+        },
+    )
+    labels = pa.table({"device": ["a"]})
+    day = pa.table({"value": [1.0]}).replace_schema_metadata({"simulation": "abc"})
+    there = []
+
+    def files(days):
+        there.append(dict(days))
+        yield {"fault_labels": labels}
+        yield {"2026-01-05": day}
+
+    for _ in range(2):
+        dataset.save(files)
+    assert there == [{}, {"2026-01-05": "abc"}]
+    assert [file.name for file in dataset.load()] == ["2026-01-05.parquet"]
+    assert pq.read_table(tmp_path / "labels.parquet").equals(labels)
