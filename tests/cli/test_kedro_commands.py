@@ -23,6 +23,7 @@ def test_pipelines_are_listed_and_described(project):
     }
 
 
+@pytest.mark.slow
 def test_datasets_are_described(project):
     found = yaml.safe_load(ask("catalog", "describe-datasets", "--pipeline=monitor").output)
     tables = "batch_scoring.datasets.row_tables.RowTableDataset"

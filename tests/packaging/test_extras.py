@@ -29,6 +29,7 @@ def test_every_extra_is_in_the_reference():
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [*EXTRAS]
 
 
+@pytest.mark.slow
 def test_a_missing_package_of_an_extra_is_known_by_it():
     modules: dict[str, list[str]] = {}
     for module, names in packages_distributions().items():

@@ -28,6 +28,7 @@ def site(remote):
         yield made
 
 
+@pytest.mark.slow
 def test_pages_are_read_and_actions_written(site):
     with site.client() as client:
         assert "pump-1" in client.get("/").text

@@ -26,6 +26,7 @@ from tests.deploy.template.templates import (
 )
 from tests.emulators.oav.validator import SPECS
 
+pytestmark = pytest.mark.slow  # descriptions are long
 specs = pytest.mark.skipif(not SPECS.is_dir(), reason=f"there are no published descriptions in {SPECS}")
 # Of the schemas of templates those that are of the version that we use.
 ARM_SCHEMAS = ("Microsoft.BatchAI", "Microsoft.StreamAnalytics")

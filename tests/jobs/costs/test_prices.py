@@ -127,6 +127,7 @@ def test_a_wrong_price_is_one_sentence(changed, said):
         CostSettings(nodes=NODES, region="eastus", prices=[PRICES[0] | changed])
 
 
+@pytest.mark.slow
 def test_the_command_takes_the_region_and_says_whose_prices_it_used(tmp_path):
     given = ["--jobs", "5", "--minutes", "2"]
     assert (

@@ -54,6 +54,7 @@ def test_a_price_or_a_quota_that_is_none_is_refused(setting):
         read_parameters(CostSettings, {"container_apps": {setting: -1}}, "jobs.costs")
 
 
+@pytest.mark.slow
 def test_the_plan_prices_it_beside_the_clusters(monkeypatch):
     bootstrap_project(PROJECT)
     monkeypatch.chdir(PROJECT)
