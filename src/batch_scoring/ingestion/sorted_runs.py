@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from batch_scoring.tables.arrays import Int
 
 ROW = np.dtype([("series", np.int64), ("time", np.int64), ("value", np.float64)])
 
-Rows = NDArray[Any]
+Rows: TypeAlias = NDArray[Any]
 # The order of the numbers of some series, shape (n,).
 RankOf = Callable[[Int], Int]
 
