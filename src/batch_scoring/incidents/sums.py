@@ -78,7 +78,8 @@ def _leads(incidents: pa.Table) -> dict[str, pa.ChunkedArray]:
     is_level = to_arrow(2 * n_level > n_windows)
     both = dict(zip(OF_PEAK, OF_LEVEL_PEAK, strict=True))
     found = {name: pc.if_else(is_level, incidents[own], incidents[name]) for name, own in both.items()}
-    return {"top_feature": pc.if_else(is_level, LEVEL_FEATURE, incidents["top_feature"]), **found}
+    level = constant(LEVEL_FEATURE, incidents.num_rows)
+    return {"top_feature": pc.if_else(is_level, level, incidents["top_feature"]), **found}
 
 
 def are_of_unit(incidents: pa.Table) -> Bool:

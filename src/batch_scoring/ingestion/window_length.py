@@ -19,6 +19,7 @@ from batch_scoring.ingestion.intervals import (
     suitable_window,
 )
 from batch_scoring.storage.row_table import RowTable
+from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.windows.settings import USUAL_WINDOW, AggregateParameters
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,9 @@ def with_stored_length(settings: AggregateParameters, windows: RowTable) -> Aggr
     """Return the settings with the length of the windows that are stored, where they name none."""
     if settings.window is not None or not windows.num_rows:
         return settings
-    row = next(windows.batches(windows.files()[0], ["window_start", "window_end"], rows=1)).to_pylist()[0]
-    return replace(settings, window=row["window_end"] - row["window_start"])
+    first = next(windows.batches(windows.files()[0], ["window_start", "window_end"], rows=1))
+    start, end = (int(to_numpy(first[name])[0]) for name in ("window_start", "window_end"))
+    return replace(settings, window=timedelta(microseconds=end - start))
 
 
 def with_suitable_length(settings: AggregateParameters, readings: RowTable) -> AggregateParameters:
