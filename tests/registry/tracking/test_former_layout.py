@@ -23,7 +23,7 @@ from tests.row_tables import table_at
 # Where the workspace was made.
 FORMER_FOLDER = "/srv/fleet"
 WINDOWS = "03_primary/windows/temperature/2026-01-08.parquet"
-EXACT = ["device", "window_start", "is_anomaly", "top_feature"]
+EXACT = ["device", "window_start", "is_anomaly"]
 ROUNDED = ["score", "threshold", "severity"]
 
 LOAD_AND_SCORE = """
@@ -57,6 +57,10 @@ def former(tmp_path: Path) -> Path:
 
 def assert_same(actual, expected):
     assert actual[EXACT].equals(expected[EXACT])
+    # Since then the mean leads windows in which all readings are off to one side.
+    has_changed = actual["top_feature"] != expected["top_feature"]
+    assert set(actual["top_feature"][has_changed]) <= {"mean"}
+    assert set(expected["top_feature"][has_changed]) <= {"min", "max", "std"}
     for name in ROUNDED:  # the kernel's last digits are the processor's and the compiler's
         np.testing.assert_allclose(actual[name], expected[name], rtol=1e-9)
 
