@@ -253,4 +253,4 @@ def test_a_file_named_by_itself_needs_no_known_suffix_where_it_holds_text(
 ):
     (tmp_path / "readings.out").write_bytes(content)
     assert [file.format for file in list_source_files(str(tmp_path / "readings.out"))] == ["csv"] * is_read
-    assert list_source_files(str(tmp_path)) == []
+    assert not list_source_files(str(tmp_path))
