@@ -58,7 +58,7 @@ def as_table(frame: Any) -> pa.Table:
 
 
 def _require_plain_labels(frame: Any) -> None:
-    """Refuse labels of pandas in several levels of which nobody can say what they name."""
+    """Refuse labels of pandas in several levels: what each names is unclear."""
     if not is_pandas_dataframe(frame):
         return
     levels = list(range(frame.columns.nlevels))

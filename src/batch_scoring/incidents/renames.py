@@ -23,7 +23,7 @@ MAY_BE_RENAMED = "may be renamed to"
 # A week of each is compared: of the old id before it fell silent, of the new one since it began, which it
 # must have done for hours.
 WEEK_US, LEAST_US = 7 * DAY_US, 6 * HOUR_US
-# Where more devices begin at once, which is which is not looked into; of those that fit a few are named.
+# Where more devices begin at once, none is proposed; of several that fit, a few are named.
 MAX_CANDIDATES, MAX_NAMED = 20, 3
 # Nearly all values of the new id lie among nearly all of the old one, give or take a share of their range;
 # and they range over a part of it: a machine that stands still is like any other.
@@ -147,7 +147,7 @@ def _in_words(old: str, new: Sequence[str]) -> str:
 
 
 def _fit(pairs: Candidates, known: Gaps, windows: pa.Table) -> Bool:
-    """Mark the pairs of which all sensors have values like each other's, shape (n,)."""
+    """Mark the pairs whose sensors all have values like each other's, shape (n,)."""
     # The devices of these pairs alone are numbered: of a large fleet they are few.
     which, places = np.unique(np.append(pairs.old, pairs.new), return_inverse=True)
     one, other = np.split(places, 2)

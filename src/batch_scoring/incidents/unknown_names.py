@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def warn_of_unknown_names(calendar: Calendar, devices: Devices, gaps: RowTable) -> None:
-    """Log entries of the calendar, and former or retired devices, of which there is no window.
+    """Log entries of the calendar, and former or retired devices, that have no windows.
 
     Parameters
     ----------

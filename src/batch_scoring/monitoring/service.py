@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from batch_scoring.core.moments import DAY_US
 from batch_scoring.monitoring.drift import stability_index
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import empty_table, to_arrow, to_numpy
 from batch_scoring.tables.schemas import BIN_EDGES, DAILY
 
 KEY = ["sensor", "model_version", "day"]
@@ -23,10 +23,12 @@ _READ = [
     "decades",
 ]
 _WEEK_US = 7 * DAY_US
-_NO_SUMS = pa.schema(
-    [DAILY.field(name) for name in KEY]
-    + [pa.field(name, pa.float64() if name == "budget" else pa.int64()) for name in [*_SUMS, *_BINS]]
-).empty_table()
+_NO_SUMS = empty_table(
+    pa.schema(
+        [DAILY.field(name) for name in KEY]
+        + [pa.field(name, pa.float64() if name == "budget" else pa.int64()) for name in [*_SUMS, *_BINS]]
+    )
+)
 
 
 def service_days(totals: RowTable, since: int | None, until: int | None) -> pa.Table:

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from batch_scoring.core.moments import DAY_US, EPOCH, MICROSECOND, microseconds
+from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.reporting.fleet_view import FleetView
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.schemas import LABELS
 
 FAULTS = LABELS
@@ -79,12 +80,13 @@ def match_faults(
     FoundFaults or None
         None where no label lies in these days.
     """
-    if view.start is None or not labels.num_rows:
+    if view.start is None or view.end is None or not labels.num_rows:
         return None
-    since = view.start
-    if start > microseconds(since):
-        since = EPOCH + -(-start // DAY_US) * DAY_US * MICROSECOND
-    there = pc.and_(pc.less(labels["start"], view.end), pc.greater(labels["end"], since))
+    since, end = microseconds(view.start), microseconds(view.end)
+    if start > since:
+        since = -(-start // DAY_US) * DAY_US
+    # By NumPy: of a number or a time of Python, Arrow asks pandas.
+    there = to_arrow((to_numpy(labels["start"]) < end) & (to_numpy(labels["end"]) > since))
     there = pc.and_(there, pc.is_in(labels["device"], pc.unique(view.devices["device"])))
     there = pc.and_(there, pc.is_in(labels["sensor"], pc.unique(view.series["sensor"])))
     faults = labels.filter(there).select(FAULTS.names).cast(FAULTS)
@@ -93,12 +95,11 @@ def match_faults(
     ).combine_chunks()
     if not faults.num_rows:
         return None
-    fault, alarm = _overlaps(faults, anomalies.filter(pc.greater_equal(anomalies["window_start"], since)))
+    fault, alarm = _overlaps(faults, anomalies.filter(to_arrow(to_numpy(anomalies["window_start"]) >= since)))
     found = np.zeros(faults.num_rows, bool)
     found[fault] = True
     found[_overlaps(faults, silences)[0]] = True
-    midnight = microseconds(since) // DAY_US * DAY_US
-    totals = view.totals.filter(pc.greater_equal(view.totals["day"].cast(pa.int64()), midnight))
+    totals = view.totals.filter(to_arrow(to_numpy(view.totals["day"]) >= since // DAY_US * DAY_US))
     return FoundFaults(
         faults.append_column("found", pa.array(found)),
         (pc.sum(totals["n_anomalies"]).as_py() or 0) - len(np.unique(alarm)),

@@ -599,7 +599,7 @@ DEVICE_INCIDENTS = _table(
         "the feature that leads: that of the worst window of `peak_sensor`, or `mean` where it leads most of "
         "its windows; empty for silence"
     ),
-    peak_sensor=_text("sensor with the most evidence, by which the incident is told; empty for silence"),
+    peak_sensor=_text("sensor with the most evidence, which leads the incident; empty for silence"),
     **_OF_LEAD,
     warming_up=_flag(
         "whether all its anomalous windows are warming up, see predictions; never so for silence"
