@@ -47,9 +47,8 @@ class TrackedFleetModels(
     there is no champion. ``save`` takes ``{sensor: Training}`` and may be called many times; the
     first call of them that makes a version opens one MLflow run, and ``confirm``, which Kedro
     calls after the node that ``confirms`` this dataset, ends it. A :class:`.Look` sees what this
-    class loads. A training whose fingerprint a
-    version has already makes no second one: a ``train`` that was killed and is repeated ends in
-    the same versions and the same published tables.
+    class loads. A training whose fingerprint a version has already makes no second one: a ``train``
+    that was killed and is repeated ends in the same versions and the same published tables.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ def with_suitable_length(settings: AggregateParameters, readings: RowTable) -> A
 
 
 def is_rare(interval: float, window: timedelta) -> bool:
-    """Whether most windows hold one reading, if readings come after so many seconds."""
+    """Whether most windows hold one reading, where readings come every ``interval`` seconds."""
     return interval * FEW_READINGS > window.total_seconds()
 
 

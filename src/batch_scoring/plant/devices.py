@@ -212,7 +212,7 @@ def is_like(name: str, pattern: str) -> bool:
 
 
 def _is_plain(pattern: str) -> bool:
-    """Whether it is a name, of which there may be many: looked up at once, not held against each name."""
+    """Whether it is a name and no pattern: names are looked up at once, patterns are tried on each name."""
     return not any(special in pattern for special in "*?[")
 
 

@@ -463,13 +463,13 @@ _OF_PEAK = {
     "upper": _float("the feature's", "up to it it would have been usual; see predictions"),
 }
 OF_PEAK = tuple(_OF_PEAK)
-# The same of what a person is told of.
+# The same of the window that pages and alerts show.
 _OF_LEAD = _OF_PEAK | {
     "top_value": _float(
         "the feature's", "value of `top_feature` in the worst window of `peak_sensor` that it leads"
     )
 }
-# The worst of the windows that the mean leads: where these are most, a person is told of it.
+# The worst of the windows that the mean leads: pages and alerts show it where these are most.
 _OF_LEVEL = {
     "n_level": _int(
         "windows", "anomalous windows that the mean leads; null in rows of before this column existed"
