@@ -67,6 +67,22 @@ def test_a_block_has_a_bar_on_a_terminal(monkeypatch):
     assert "4/9" in terminal.getvalue()
 
 
+@pytest.mark.usefixtures("_at_once")
+def test_a_bar_does_not_go_back_when_a_count_starts_again(caplog):
+    counts = iter([3, 0, 5, 2])
+    ended = Event()
+
+    def count():
+        done = next(counts, None)
+        if done is None:
+            ended.set()
+        return done or 0
+
+    with caplog.at_level(logging.INFO), progress.watch_progress("ingest", 9, "files", count):
+        assert ended.wait(120)
+    assert [line.split()[1] for line in caplog.messages[:4]] == ["3", "3", "5", "5"]
+
+
 def test_what_is_done_soon_shows_nothing(caplog):
     with (
         caplog.at_level(logging.INFO),

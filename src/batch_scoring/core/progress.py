@@ -58,16 +58,19 @@ def watch_progress(title: str, total: int, unit: str, done: Callable[[], int]) -
     title, total, unit
         As of :func:`show_progress`.
     done : callable
-        Returns the number of units done; called from another thread.
+        Returns the number of units done; called from another thread. A lower number than before is not shown.
     """
     ended = Event()
 
     def look() -> None:
         if ended.wait(SECONDS_BEFORE_LOOKS):
             return
+        most = 0
         with show_progress(title, total, unit) as show:
             while not ended.wait(SECONDS_BETWEEN_LOOKS):
-                show(done())
+                # A count that starts again, as of a query that has just ended, does not move a bar back.
+                most = max(most, done())
+                show(most)
 
     watcher = Thread(target=look, daemon=True)
     watcher.start()
