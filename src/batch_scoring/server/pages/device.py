@@ -11,8 +11,8 @@ from starlette.responses import Response
 from batch_scoring.core.moments import DAY_US
 from batch_scoring.plant.devices import Devices
 from batch_scoring.server import request_values as asked
-from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
-from batch_scoring.server.pages.shared import listed_of, states_of, totals_of
+from batch_scoring.server.pages.rendering import as_time, site_of, url, with_query
+from batch_scoring.server.pages.shared import listed_of, show, states_of, totals_of
 from batch_scoring.server.queries.device import (
     SENSORS_A_PAGE,
     SensorRow,
@@ -46,10 +46,9 @@ def device(request: Request) -> Response:
     data = workspace.kept(read, _CHARTED, name, focus, *sisters, start, end)
     listed = listed_of(workspace)
     facts = data["facts"]
-    return render(
+    return show(
         request,
         "device.html",
-        as_of=totals.end / 1e6,
         id=name,
         state=states_of(workspace).words(place),
         start=start / 1e6,

@@ -15,7 +15,7 @@ from batch_scoring.core.moments import DAY_US
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.server import request_values as asked
 from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
-from batch_scoring.server.pages.shared import states_of, totals_of
+from batch_scoring.server.pages.shared import groups_of, paged, show, states_of, totals_of
 from batch_scoring.server.queries.device import DEFAULT_US
 from batch_scoring.server.queries.device_states import STATES, DeviceStates
 from batch_scoring.server.queries.fleet import (
@@ -27,7 +27,6 @@ from batch_scoring.server.queries.fleet import (
     rank_devices,
 )
 from batch_scoring.server.queries.totals import FleetTotals
-from batch_scoring.server.workspace import Workspace
 from batch_scoring.tables.arrow_arrays import strings
 
 SHADES = (0.02, 0.05, 0.15, 0.4)
@@ -44,32 +43,26 @@ def fleet(request: Request) -> Response:
     if set(values) == {"q"} and values["q"] in totals.names:  # what "Find a device" asks for
         return RedirectResponse(url("/device", id=values["q"]), 303)
     states = states_of(workspace)
-    groups = _groups(workspace)
+    groups = groups_of(workspace)
     wanted, shown = _wanted(values, totals, states, groups)
     ranked = rank_devices(totals, wanted, states.priority)
-    pages = max(1, -(-ranked.device.size // ROWS_A_PAGE))
-    page = min(asked.whole(values, "page", 1, 1, 1_000_000), pages)
-    here = slice((page - 1) * ROWS_A_PAGE, page * ROWS_A_PAGE)
+    here, links = paged(request, ranked.device.size, ROWS_A_PAGE)
     heat = count_heat(
         totals, workspace.table("predictions"), ranked.device[here], wanted.sensor, ranked.start, ranked.end
     )
-    return render(
+    return show(
         request,
         "fleet.html",
-        as_of=totals.end / 1e6,
         rows=_rows(totals, states, ranked, here, heat, wanted.sensor),
         heads=_heads(heat),
         heat=heat,
         shown=shown,
         n=ranked.device.size,
         n_all=len(totals.devices),
-        page=page,
-        pages=pages,
-        before=with_query(request, page=page - 1) if page > 1 else "",
-        after=with_query(request, page=page + 1) if page < pages else "",
+        **links,
         zoomed_out=with_query(request, from_="", to="", page=""),
         sensors=totals.sensors.to_pylist(),
-        groups=sorted(groups),
+        groups=[*groups],
         levels=LEVELS,
         states=STATES,
         ranges=[(name, with_query(request, range=name, page="", from_="", to="")) for name in _RANGES],
@@ -88,7 +81,7 @@ def _wanted(
     sensors = totals.sensors.to_pylist()
     shown: dict[str, Any] = {
         "q": asked.text(values, "q"),
-        "group": asked.choice(values, "group", sorted(groups)),
+        "group": asked.choice(values, "group", groups),
         "state": asked.choice(values, "state", STATES),
         "level": asked.choice(values, "level", LEVELS),
         "sensor": asked.choice(values, "sensor", sensors),
@@ -111,16 +104,6 @@ def _wanted(
 
 def _both(a: pa.Array, b: pa.Array) -> pa.Array:
     return a.filter(pc.is_in(a, value_set=b)) if len(a) else a
-
-
-def _groups(workspace: Workspace) -> dict[str, list[str]]:
-    """Return the devices of each group that people have named."""
-    rows = workspace.file("devices")
-    found: dict[str, list[str]] = {}
-    for name, group in zip(rows["id"].to_pylist(), rows["group"].to_pylist(), strict=True):
-        if group:
-            found.setdefault(group, []).append(name)
-    return found
 
 
 def _rows(

@@ -18,8 +18,8 @@ from batch_scoring.operations.actions import VERDICTS, act
 from batch_scoring.operations.tables import append
 from batch_scoring.plant.devices import ALL
 from batch_scoring.server import request_values as asked
-from batch_scoring.server.pages.rendering import as_time, render, site_of, url, with_query
-from batch_scoring.server.pages.shared import listed_of, totals_of
+from batch_scoring.server.pages.rendering import as_time, site_of, url, with_query
+from batch_scoring.server.pages.shared import groups_of, listed_of, paged, show
 from batch_scoring.server.queries.incidents import (
     KINDS,
     STATES,
@@ -57,13 +57,11 @@ def incidents(request: Request) -> Response:
         asked.text(values, "q"),
     )
     found = find_incidents(listed, wanted)
-    pages = max(1, -(-len(found) // ROWS_A_PAGE))
-    page = min(asked.whole(values, "page", 1, 1, 1_000_000), pages)
-    return render(
+    here, links = paged(request, len(found), ROWS_A_PAGE)
+    return show(
         request,
         "incidents.html",
-        as_of=totals_of(workspace).end / 1e6,
-        rows=listed.rows(found[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE]),
+        rows=listed.rows(found[here]),
         tabs=[
             (state, n, with_query(request, state=state, page=""), wanted.state == state)
             for state, n in listed.counts.items()
@@ -71,10 +69,7 @@ def incidents(request: Request) -> Response:
         all_link=with_query(request, state="any", page=""),
         wanted=wanted,
         n=len(found),
-        page=page,
-        pages=pages,
-        before=with_query(request, page=page - 1) if page > 1 else "",
-        after=with_query(request, page=page + 1) if page < pages else "",
+        **links,
         levels=LEVELS,
         kinds=KINDS,
         is_known=workspace.table("device_incidents").exists,
@@ -88,10 +83,9 @@ def incident(request: Request) -> Response:
     done = asked.choice(request.query_params, "done", tuple(DONE))
     device = row["device"] or (row["devices"] or [""])[0]
     sensor = row["sensors"][0] if row["n_sensors"] == 1 and row["sensors"] else ""
-    return render(
+    return show(
         request,
         "incident.html",
-        as_of=totals_of(workspace).end / 1e6,
         row=row,
         trail=trail(workspace, row, datetime.now(UTC)),
         verdicts=VERDICTS,
@@ -102,7 +96,7 @@ def incident(request: Request) -> Response:
         pattern=escape(device),
         sensor_pattern=escape(sensor) or ALL,
         lengths=LENGTHS,
-        groups=sorted({one for one in workspace.file("devices")["group"].to_pylist() if one}),
+        groups=[*groups_of(workspace)],
     )
 
 

@@ -12,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from batch_scoring.core.errors import InputError
 from batch_scoring.registry.published import Manifest, list_published, read_manifest
 from batch_scoring.server import request_values as asked
-from batch_scoring.server.pages.rendering import render, site_of, url
-from batch_scoring.server.pages.shared import totals_of
+from batch_scoring.server.pages.rendering import site_of, url
+from batch_scoring.server.pages.shared import show
 from batch_scoring.server.security import form_of
 
 log = logging.getLogger(__name__)
@@ -23,30 +23,15 @@ _LONGEST_SENSOR = 1000
 
 def models(request: Request) -> Response:
     """Show the published champions; the versions are fetched after it, since MLflow takes seconds."""
-    site = site_of(request)
     done = asked.choice(request.query_params, "done", CHANGES)
-    return render(
-        request,
-        "models.html",
-        as_of=totals_of(site.workspace).end / 1e6,
-        champions=_champions(request),
-        versions=None,
-        done=done,
-    )
+    return show(request, "models.html", champions=_champions(request), versions=None, done=done)
 
 
 def versions(request: Request) -> Response:
     """Show the versions of every sensor."""
-    site = site_of(request)
     champions = _champions(request)
-    return render(
-        request,
-        "models.html",
-        as_of=totals_of(site.workspace).end / 1e6,
-        champions=champions,
-        versions=site.registry.versions(_identity(champions)),
-        done="",
-    )
+    found = site_of(request).registry.versions(_identity(champions))
+    return show(request, "models.html", champions=champions, versions=found, done="")
 
 
 def confirm(request: Request) -> Response:
@@ -61,15 +46,7 @@ def confirm(request: Request) -> Response:
         then = next((row for row in known if "previous" in row["alias"]), None)
     if then is None:
         raise HTTPException(404, f"Sensor {sensor[:80]!r} has no such version to go to.")
-    return render(
-        request,
-        "confirm.html",
-        as_of=totals_of(site.workspace).end / 1e6,
-        what=what,
-        sensor=sensor,
-        now=now,
-        then=then,
-    )
+    return show(request, "confirm.html", what=what, sensor=sensor, now=now, then=then)
 
 
 def change(request: Request) -> Response:

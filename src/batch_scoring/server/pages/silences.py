@@ -15,8 +15,8 @@ from batch_scoring.operations.tables import append
 from batch_scoring.plant.devices import ALL, Devices
 from batch_scoring.server import request_values as asked
 from batch_scoring.server.pages.incidents import DONE, LENGTHS, MAX_COMMENT, back, said_of, who_of
-from batch_scoring.server.pages.rendering import render, site_of, url
-from batch_scoring.server.pages.shared import listed_of, totals_of
+from batch_scoring.server.pages.rendering import site_of, url
+from batch_scoring.server.pages.shared import groups_of, listed_of, show, totals_of
 from batch_scoring.server.queries.coverage import Coverage, find_coverage
 from batch_scoring.server.queries.incidents import all_silences, find_silence
 from batch_scoring.server.security import form_of
@@ -31,16 +31,15 @@ def silences(request: Request) -> Response:
     workspace = site_of(request).workspace
     in_force, written = all_silences(workspace, datetime.now(UTC))
     done = asked.choice(request.query_params, "done", tuple(DONE))
-    return render(
+    return show(
         request,
         "silences.html",
-        as_of=totals_of(workspace).end / 1e6,
         in_force=in_force,
         written=written[:_SHOWN],
         done=done,
         said=said_of(request),
         lengths=LENGTHS,
-        groups=sorted({one for one in workspace.file("devices")["group"].to_pylist() if one}),
+        groups=[*groups_of(workspace)],
         pattern=asked.text(request.query_params, "device", _PATTERN),
         sensor_pattern=asked.text(request.query_params, "sensor", _PATTERN) or ALL,
     )
