@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from kedro.framework.startup import bootstrap_project
 
 from batch_scoring.cli import cli
-from batch_scoring.deploy.workflow.definition import workflow_definition
+from batch_scoring.deploy.template.build import workflow_definition
 
 PROJECT = Path(__file__).parents[2]
 DEFINITION = "batch_scoring.deploy.template.build.workflow_definition"

@@ -5,15 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from batch_scoring.cli.command import AZURE_ENV, command
 from batch_scoring.deploy.plan import read_plan
-
-if TYPE_CHECKING:
-    from batch_scoring.deploy.image.engine import Build
 
 
 @click.group()
@@ -48,7 +44,7 @@ def build(
     """
     from batch_scoring.deploy.image.engine import build_command, find_engine, run
 
-    wanted = _build(env, variant, tag)
+    wanted = read_plan(env, tag=tag).image(variant)
     building = build_command(_engine(engine) if dry_run else find_engine(engine), wanted, more)
     if dry_run:
         _print(building)
@@ -79,7 +75,7 @@ def push(
     from batch_scoring.deploy.image.registry import login_for
     from batch_scoring.deploy.image.registry import push as push_image
 
-    local = _build(env, variant, tag).name
+    local = read_plan(env, tag=tag).image(variant).name
     registry = registry or _registry(env)
     remote = name_in(registry, local)
     if dry_run:
@@ -104,7 +100,7 @@ def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry
     from batch_scoring.deploy.image import sbom as making
     from batch_scoring.deploy.image.engine import find_engine
 
-    name = _build(env, variant, tag).name
+    name = read_plan(env, tag=tag).image(variant).name
     if dry_run:
         archive = Path("image.tar")
         _print(making.save_command(_engine(engine), name, archive))
@@ -112,18 +108,6 @@ def sbom(env: str | None, variant: str, tag: str | None, engine: str | None, dry
         return
     making.write_sbom(find_engine(engine), name, to)
     click.echo(f"{to}: what is in {name}")
-
-
-def _build(env: str | None, variant: str, tag: str | None) -> Build:
-    """Return the image named by the settings and the source tree."""
-    from batch_scoring import __version__
-    from batch_scoring.core.commit import read_commit
-    from batch_scoring.deploy.image.engine import Build, image_name
-
-    plan = read_plan(env, tag=tag)
-    settings = plan.settings.image
-    name = image_name(settings.repository, plan.tag, variant)
-    return Build(name, settings.base, variant, __version__, read_commit(Path.cwd()))
 
 
 def _registry(env: str | None) -> str:

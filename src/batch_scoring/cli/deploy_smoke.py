@@ -104,22 +104,10 @@ def _price(plan: DeploymentPlan, max_minutes: int) -> str:
 
 
 def _push_image(plan: DeploymentPlan) -> str:
-    from batch_scoring import __version__
-    from batch_scoring.core.commit import read_commit
-    from batch_scoring.deploy.image.engine import (
-        Build,
-        build_command,
-        find_engine,
-        image_name,
-        name_in,
-        run,
-    )
+    from batch_scoring.deploy.image.engine import build_command, find_engine, name_in, run
     from batch_scoring.deploy.image.registry import login_for, push
 
-    settings, engine = plan.settings.image, find_engine()
-    local = image_name(settings.repository, plan.tag, "score")
-    commit = read_commit(Path.cwd())
-    run(build_command(engine, Build(local, settings.base, "score", __version__, commit)), cwd=Path.cwd())
-    host = plan.names.registry_host
-    remote = name_in(host, local)
-    return f"{remote.rpartition(':')[0]}@{push(engine, local, remote, login_for(host))}"
+    engine, image, host = find_engine(), plan.image("score"), plan.names.registry_host
+    run(build_command(engine, image), cwd=Path.cwd())
+    remote = name_in(host, image.name)
+    return f"{remote.rpartition(':')[0]}@{push(engine, image.name, remote, login_for(host))}"

@@ -21,6 +21,7 @@ from batch_scoring.jobs.settings import JobsParameters
 if TYPE_CHECKING:
     from batch_scoring.deploy.arm.client import Client
     from batch_scoring.deploy.arm.up import DeploymentRequest
+    from batch_scoring.deploy.image.engine import Build
 
 _REGISTRY_VERSION = "2023-07-01"
 
@@ -47,6 +48,14 @@ class DeploymentPlan:
         from batch_scoring import __version__
 
         return self.settings.image.tag or read_commit(Path.cwd()).tag(__version__)
+
+    def image(self, variant: str) -> Build:
+        """Describe the image of a variant, to be built from this tree of files."""
+        from batch_scoring import __version__
+        from batch_scoring.deploy.image.engine import Build, image_name
+
+        name = image_name(self.settings.image.repository, self.tag, variant)
+        return Build(name, self.settings.image.base, variant, __version__, read_commit(Path.cwd()))
 
     @property
     def place(self) -> Place:

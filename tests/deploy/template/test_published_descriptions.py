@@ -199,7 +199,7 @@ def test_a_workflow_of_its_own_for_each_pipeline():
         one["properties"]["parameters"]["pipeline"]["value"]
         for one in of_type(deployed("azure_batch"), "Microsoft.Logic/workflows")
     ]
-    assert tuple(pipelines) == build.PIPELINES
+    assert tuple(pipelines) == tuple(build.PIPELINES)
 
 
 def test_the_parameters_are_all_given_and_all_known():

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from batch_scoring.deploy.workflow.definition import workflow_definition
+from batch_scoring.deploy.template.build import workflow_definition
 from tests.emulators.arm import Arm, ArmServer
 from tests.emulators.arm.server import AUDIENCES
 from tests.emulators.arm.service import SUBSCRIPTION

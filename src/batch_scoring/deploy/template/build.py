@@ -10,12 +10,15 @@ from typing import Any, Literal
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 from batch_scoring.deploy.template.choose import only_wanted
 from batch_scoring.deploy.template.network import closed, of_container_group
-from batch_scoring.deploy.workflow.definition import workflow_definition
 
 Format = Literal["Parquet", "Json"]
 
-# The workflows of the template, by the pipeline that they run.
-PIPELINES = ("score", "train")
+# The template's parameters for the recurrence and the wait limit of a workflow, by the pipeline that it runs.
+# The template itself inserts them: Logic Apps takes both only as literals.
+PIPELINES = {
+    "score": ("scoreRecurrence", "scoreWaitLimit"),
+    "train": ("retrainRecurrence", "retrainWaitLimit"),
+}
 _STREAM_JOB = "Microsoft.StreamAnalytics/streamingjobs"
 _JOB = "Microsoft.App/jobs"
 _SERIALIZATIONS: dict[Format, dict[str, Any]] = {
@@ -106,6 +109,14 @@ def job_template(query: WindowsQuery, output_format: Format = "Parquet") -> dict
     }
 
 
+def workflow_definition(pipeline: str) -> dict[str, Any]:
+    """Build the definition of the workflow that runs the scheduler container of a pipeline."""
+    recurrence, wait_limit = PIPELINES[pipeline]
+    filled = _text("run_scheduler.json").replace("RECURRENCE", recurrence).replace("WAIT_LIMIT", wait_limit)
+    definition: dict[str, Any] = json.loads(filled)
+    return definition
+
+
 def container_group(pipeline: str) -> dict[str, Any]:
     """Build the body of the container group whose scheduler submits the jobs of a pipeline.
 
@@ -171,8 +182,12 @@ def read_template() -> dict[str, Any]:
 
 
 def _read(name: str) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(files(__package__).joinpath(name).read_text("utf-8"))
+    read: dict[str, Any] = json.loads(_text(name))
     return read
+
+
+def _text(name: str) -> str:
+    return files(__package__).joinpath(name).read_text("utf-8")
 
 
 def _fill_in(job: dict[str, Any], query: WindowsQuery, output_format: Format) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import timedelta
 from typing import Any
 
@@ -99,33 +99,19 @@ def look_back_of(every: timedelta) -> timedelta | None:
 
 
 def _of_names(settings: DeployParameters, names: Names) -> dict[str, str]:
-    return {
-        "storageAccount": names.storage_account,
-        "container": settings.storage.container,
-        "keyVault": names.key_vault,
-        "schedulerIdentity": names.identity,
-        "jobsIdentity": names.jobs_identity,
-        "workflowIdentity": names.workflow_identity,
-        "registry": names.registry,
-        "eventHubNamespace": names.event_hub_namespace,
-        "eventHubName": names.event_hub,
-        "consumerGroup": names.consumer_group,
-        "streamConsumerGroup": names.stream_consumer_group,
-        "iotHub": names.iot_hub,
-        "iotIdentity": names.iot_identity,
-        "streamJob": names.stream_job,
-        "batchAccount": names.batch_account,
-        "pool": names.pool,
-        "containerAppsEnvironment": names.container_apps_environment,
-        "shardsJob": names.shards_job,
-        "batchAiWorkspace": names.batch_ai_workspace,
-        "logWorkspace": names.log_workspace,
-        "insights": names.insights,
-        "scoreWorkflow": names.score_workflow,
-        "retrainWorkflow": names.retrain_workflow,
-        "scoreJob": names.score_job,
-        "retrainJob": names.retrain_job,
+    """Name the parameters as the fields of ``Names``, in camel case: ``keyVault`` for ``key_vault``."""
+    others = {"identity": "schedulerIdentity", "event_hub": "eventHubName"}
+    # The group is no parameter, and the network is one of _of_network.
+    values = {
+        name: value for name, value in asdict(names).items() if name not in ("resource_group", "network")
     }
+    named = {others.get(name, _camel_case(name)): value for name, value in values.items()}
+    return {**named, "container": settings.storage.container}
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
 
 
 def _of_settings(settings: DeployParameters) -> dict[str, Any]:

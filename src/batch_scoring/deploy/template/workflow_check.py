@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 _SCHEMA = "https://schema.management.azure.com/providers/Microsoft.Logic/schemas/2016-06-01/workflowdefinition.json#"
@@ -101,15 +102,12 @@ def _of_order(actions: Mapping[str, Any]) -> list[str]:
 
 
 def _circles(group: Mapping[str, Any]) -> list[str]:
-    waiting = {
-        name: {one for one in action.get("runAfter", {}) if one in group} for name, action in group.items()
-    }
-    while free := [name for name, after in waiting.items() if not after]:
-        for name in free:
-            del waiting[name]
-        for after in waiting.values():
-            after.difference_update(free)
-    return [f"actions wait for each other in a circle: {', '.join(sorted(waiting))}"] if waiting else []
+    order = {name: group.keys() & action.get("runAfter", {}).keys() for name, action in group.items()}
+    try:
+        TopologicalSorter(order).prepare()
+    except CycleError as error:
+        return [f"actions wait for each other in a circle: {', '.join(sorted({*error.args[1]}))}"]
+    return []
 
 
 def _of_identities(definition: Mapping[str, Any]) -> list[str]:

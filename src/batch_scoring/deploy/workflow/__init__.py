@@ -1,1 +1,0 @@
-"""The Logic App that runs a scheduler container at every scheduled time."""
