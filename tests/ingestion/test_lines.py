@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_scoring.ingestion.lines import first_line, read_lines
+from batch_scoring.ingestion.lines import read_lines
 
 TEXT = st.text(st.sampled_from("aä€😀\n\r,"), max_size=40)
 
@@ -25,11 +25,3 @@ def test_blocks_of_any_size_give_the_same_lines(text: str, block_bytes: int, fir
     ]
     last = len(expected) - (expected[-1] == "")
     assert found == [(n, line) for n, line in enumerate(expected[:last], 1) if n >= first_row]
-
-
-def test_the_first_line_is_without_its_end_and_mark(tmp_path: Path):
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"\xef\xbb\xbfa,b\r\nc")
-    assert first_line(str(path)) == "a,b"
-    path.write_bytes(b"\xef\xbb\xbf")
-    assert first_line(str(path)) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tarfile
 import zipfile
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import suggestion
 
 SECTION = "run"
 
@@ -45,8 +45,7 @@ def read_options(file: str, known: Collection[str]) -> dict[str, Any]:
         )
     for name in options:
         if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(sorted(known))}"
+            hint = suggestion(name, known) or f"expected one of {', '.join(sorted(known))}"
             raise InputError(f"--config: {file}: {name!r} is not an option of kedro run; {hint}")
     return {str(name): value for name, value in options.items()}
 

@@ -78,14 +78,6 @@ def read_lines(
             yield batch.slice(wanted)
 
 
-def first_line(path: str) -> str | None:
-    """Return the first line without its line end; None when the file is empty."""
-    for batch in read_lines(path, block_bytes=MAX_LINE_BYTES):
-        line: str = batch.column("line")[0].as_py()
-        return line.rstrip("\r\n")
-    return None
-
-
 def csv_record(delimiter: str, width: int) -> Callable[[bytes], bool]:
     r"""Return whether bytes are a whole CSV record of ``width`` fields.
 

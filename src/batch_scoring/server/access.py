@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 import socket
 import threading
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.loopback import is_loopback_host
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MIN_TOKEN = 16
@@ -135,7 +135,7 @@ def decide_access(
         When the pages would be open to others without either, the token is too short, or nothing says who
         acts.
     """
-    if not is_loopback(host) and not (token or proxy_header):
+    if not is_loopback_host(host) and not (token or proxy_header):
         raise InputError(
             f"--host: {host!r} lets other machines in; name a --token that people sign in with, or the "
             "--proxy-header in which your proxy names the person who has signed in there"
@@ -154,23 +154,7 @@ def decide_access(
         )
     if groups_header and not may_act:
         raise InputError("--groups-header: name who may act, such as --may-act group:shift")
-    own = [] if is_loopback(host) else [host, socket.gethostname(), socket.getfqdn()]
+    own = [] if is_loopback_host(host) else [host, socket.gethostname(), socket.getfqdn()]
     known = _LOOPBACK_NAMES.union(name.lower() for name in (*own, *names))
     header, groups = proxy_header.lower(), groups_header.lower()
     return Access(host, known, token, header, groups, frozenset(may_act), user)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine only.
-
-    Examples
-    --------
-    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "fleet.example")]
-    [True, True, True, False, False]
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -16,13 +16,12 @@ from starlette.routing import Route
 from batch_scoring.core.errors import InputError
 from batch_scoring.server.pages import (
     device,
+    downloads,
     errors,
     fleet,
     incidents,
     jobs,
-    metrics,
     models,
-    offline,
     sign_in,
     silences,
 )
@@ -55,12 +54,12 @@ def make_app(site: Site) -> Guard:
         Route("/models/versions", _apart(models.versions)),
         Route("/models/confirm", _apart(models.confirm)),
         Route("/jobs", jobs.jobs),
-        Route("/offline", offline.report_page),
+        Route("/offline", downloads.report_page),
         Route("/sign-in", sign_in.show_sign_in, methods=["GET"]),
         Route("/sign-in", sign_in.sign_in, methods=["POST"]),
         Route("/sign-out", sign_in.sign_out, methods=["POST"]),
         Route("/version", _version),
-        Route("/metrics", metrics.metrics),
+        Route("/metrics", downloads.metrics),
         Route("/assets/{name}", _asset),
     ]
     app = Starlette(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote, urlsplit
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.loopback import HOSTS, is_loopback
+from batch_scoring.core.loopback import is_loopback
 
 AZURE = ("abfs", "abfss", "az", "https", "http")
 BUCKETS = ("s3", "gs")
@@ -106,7 +106,7 @@ def _of_bucket(url: str) -> Location:
 def _of_web_address(scheme: str, host: str, path: str) -> Location:
     first, _, rest = path.strip("/").partition("/")
     account = f"{scheme}://{host}"
-    if host.rpartition(":")[0] in HOSTS or host in HOSTS:
+    if is_loopback(account):
         # An emulator's URL has the account before the container.
         account = f"{account}/{first}"
         first, _, rest = rest.partition("/")
