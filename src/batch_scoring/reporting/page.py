@@ -10,7 +10,10 @@ from importlib.resources import files
 from typing import Any
 
 # In the order of their dependencies.
-SCRIPTS = ("format.js", "tables.js", "incidents.js", "heat_map.js", "chart_drawing.js", "chart.js", "page.js")
+SCRIPTS = (
+    *("format.js", "tables.js", "incidents.js", "heat_map.js"),
+    *("chart_drawing.js", "chart.js", "drill.js", "page.js"),
+)
 
 
 def render_page(data: dict[str, Any], summary_text: str) -> str:

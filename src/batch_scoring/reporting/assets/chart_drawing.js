@@ -1,4 +1,6 @@
-// Drawing a chart as SVG: scales, axes, lines that stop at gaps, marks. It knows nothing of the page around it.
+// Drawing panels under one another with one axis of time, as SVG: scales, axes, lines that stop at gaps, marks.
+const PANEL = { left: 54, right: 10, gap: 30 };
+
 function svg(tag, attributes, text = null) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -25,118 +27,146 @@ function timeTicks(from, to, about) {
   return found;
 }
 
-// Limits with some room, so that no line lies on the frame.
-function limits(arrays, from, to, also = []) {
+// Where two windows are further apart than this, the line is broken.
+const isBreak = (t, i, step) => i > 0 && t[i] - t[i - 1] > 1.5 * step;
+
+// A path through the points in sight, and one beyond each edge; many in a pixel keep lowest and highest.
+function timePath(t, v, x, y, step, [from, to]) {
+  const parts = [];
+  let [open, pixel, low, high, last] = [false, null, null, null, null];
+  const put = (i) => { parts.push(`${open ? "L" : "M"}${x(t[i]).toFixed(1)} ${y(v[i]).toFixed(1)}`); open = true; };
+  const flush = () => {
+    if (pixel === null) return;
+    for (const i of [...new Set([Math.min(low, high), Math.max(low, high), last])]) put(i);
+    pixel = null;
+  };
+  for (let i = 0; i < t.length; i++) {
+    if (t[i] < from - step || t[i] > to + step) continue;
+    if (!Number.isFinite(v[i])) { flush(); open = false; continue; }
+    if (isBreak(t, i, step)) { flush(); open = false; }
+    if (!open && pixel === null && (i + 1 >= t.length || !Number.isFinite(v[i + 1]) || isBreak(t, i + 1, step))) {
+      parts.push(`M${x(t[i]).toFixed(1)} ${y(v[i]).toFixed(1)}h.01`);
+      continue;
+    }
+    const here = Math.floor(x(t[i]));
+    if (here !== pixel) { flush(); [pixel, low, high] = [here, i, i]; }
+    if (v[i] < v[low]) low = i;
+    if (v[i] > v[high]) high = i;
+    last = i;
+  }
+  flush();
+  return parts.join("");
+}
+
+// The area between lower and upper; an open end goes to the edge of the panel.
+function bandPath(t, lower, upper, x, y, step, [from, to], [bottom, top]) {
+  const parts = [];
+  let run = [];
+  const close = () => {
+    if (run.length) {
+      const up = run.map((i) => `${x(t[i]).toFixed(1)} ${y(Number.isFinite(upper[i]) ? upper[i] : top).toFixed(1)}`);
+      const down = run.slice().reverse().map((i) => `${x(t[i]).toFixed(1)} ${y(Number.isFinite(lower[i]) ? lower[i] : bottom).toFixed(1)}`);
+      parts.push(`M${[...up, ...down].join("L")}Z`);
+    }
+    run = [];
+  };
+  for (let i = 0; i < t.length; i++) {
+    if (t[i] < from - step || t[i] > to + step) continue;
+    if (isBreak(t, i, step) || Number.isNaN(lower[i]) || Number.isNaN(upper[i])) close();
+    if (!Number.isNaN(lower[i]) && !Number.isNaN(upper[i])) run.push(i);
+  }
+  close();
+  return parts.join("");
+}
+
+// What is in sight decides the scale; a wild band or reading does not squeeze the values to a line.
+function panelLimits(lines, band, [from, to]) {
   let [low, high] = [Infinity, -Infinity];
-  const take = (x) => { if (Number.isFinite(x)) { low = Math.min(low, x); high = Math.max(high, x); } };
-  for (const array of arrays) for (let i = from; i < to; i++) take(array[i]);
-  also.forEach(take);
+  const take = (t, v) => { for (let i = 0; i < t.length; i++) if (t[i] >= from && t[i] <= to && Number.isFinite(v[i])) { low = Math.min(low, v[i]); high = Math.max(high, v[i]); } };
+  for (const { t, v, scales = true } of lines) if (scales) take(t, v);
+  if (low > high) for (const { t, v } of lines) take(t, v);
+  if (low > high && band) { take(band.t, band.lower); take(band.t, band.upper); }
   if (low > high) return [0, 1];
+  if (band) {
+    const span = high - low || Math.abs(high) * 0.1 || 1;
+    const [l, h] = [low, high];
+    const reach = (v) => { for (let i = 0; i < band.t.length; i++) if (band.t[i] >= from && band.t[i] <= to && Number.isFinite(v[i]) && v[i] > l - 0.8 * span && v[i] < h + 0.8 * span) { low = Math.min(low, v[i]); high = Math.max(high, v[i]); } };
+    take(band.t, band.expected);
+    reach(band.lower);
+    reach(band.upper);
+  }
   const room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
   return [low - room, high + room];
 }
 
-// A line's path. Where many windows share a pixel, each pixel keeps its first, lowest, highest and last.
-function linePath(values, from, to, x, y, width) {
-  const dense = to - from > 3 * width;
-  const parts = [];
-  let open = false;
-  const put = (i, value) => { parts.push(`${open ? "L" : "M"}${x(i).toFixed(1)} ${y(value).toFixed(1)}`); open = true; };
-  for (let i = from; i < to; ) {
-    if (!Number.isFinite(values[i])) { open = false; i++; continue; }
-    if (!dense) {
-      // A window between two gaps is a line of no length; round ends make it a dot.
-      if (!open && !Number.isFinite(values[i + 1])) parts.push(`M${x(i).toFixed(1)} ${y(values[i]).toFixed(1)}h.01`);
-      else put(i, values[i]);
-      i++;
-      continue;
-    }
-    const pixel = Math.floor(x(i));
-    let [low, high, end] = [i, i, i];
-    for (; end < to && Math.floor(x(end)) === pixel && Number.isFinite(values[end]); end++) {
-      if (values[end] < values[low]) low = end;
-      if (values[end] > values[high]) high = end;
-    }
-    for (const k of [...new Set([i, Math.min(low, high), Math.max(low, high), end - 1])]) put(k, values[k]);
-    i = end;
+function drawPanel(root, panel, frame, x, view, step, clip) {
+  const { top, bottom } = frame;
+  const limit = panelLimits(panel.lines, panel.band, view);
+  const y = (value) => bottom - ((Math.min(Math.max(value, limit[0] - 1e12), limit[1] + 1e12) - limit[0]) / (limit[1] - limit[0])) * (bottom - top);
+  const inside = svg("g", { "clip-path": `url(#${clip})` });
+  for (const value of ticks(...limit, Math.max(2, Math.floor((bottom - top) / 34)))) {
+    root.append(svg("line", { class: "grid", x1: frame.left, x2: frame.right, y1: y(value), y2: y(value) }));
+    root.append(svg("text", { x: frame.left - 6, y: y(value) + 4, "text-anchor": "end" }, number(value)));
   }
-  return parts.join("");
+  const shade = (kind, from, to) => {
+    const [a, b] = [Math.max(x(from), frame.left), Math.min(x(to), frame.right)];
+    if (b > a) inside.append(svg("rect", { class: kind, x: a, y: top, width: Math.max(2, b - a), height: bottom - top }));
+  };
+  for (const [from, to] of panel.gaps ?? []) shade("gap", from, to);
+  for (const [from, to] of panel.unjudged ?? []) shade("unjudged", from, to);
+  for (const [from, to, name] of panel.faults ?? []) {
+    shade("fault", from, to);
+    const isLate = x(from) > frame.right - 90;
+    if (name && x(to) >= frame.left && x(from) <= frame.right) inside.append(svg("text", { class: "fault-name", x: isLate ? Math.min(x(to), frame.right) - 3 : Math.max(x(from), frame.left) + 3, y: bottom - 6, "text-anchor": isLate ? "end" : "start" }, name));
+  }
+  for (const [from, to, open] of panel.incidents ?? []) {
+    const [a, b] = [x(from), open ? Math.max(x(to), x(view[1])) : x(to)];
+    if (b >= frame.left && a <= frame.right) inside.append(svg("rect", { class: "incident-stripe", x: a, y: bottom + 2, width: Math.max(3, b - a), height: 4, rx: 1.5 }));
+  }
+  if (panel.band) {
+    const { t, lower, upper, expected } = panel.band;
+    inside.append(svg("path", { class: "band", d: bandPath(t, lower, upper, x, y, step, view, limit) }));
+    inside.append(svg("path", { class: "expected", d: timePath(t, expected, x, y, step, view) }));
+  }
+  for (const { kind, t, v, every } of panel.lines) inside.append(svg("path", { class: kind, d: timePath(t, v, x, y, every ?? step, view) }));
+  for (const [t, v] of panel.dots ?? []) if (Number.isFinite(v) && t >= view[0] && t <= view[1]) inside.append(svg("circle", { class: "dot", cx: x(t).toFixed(1), cy: y(v).toFixed(1), r: 3.2 }));
+  root.append(inside);
+  root.append(svg("text", { class: "name", x: frame.left, y: top - 8 }, panel.title));
 }
 
-// The panels of a chart: value above, score with its threshold below, on one axis of time.
-function drawChart(box, series, view) {
-  const { clientWidth: width, clientHeight: height } = box;
-  const frame = { left: 52, right: width - 8, top: 22, middle: Math.round(height * 0.6), lower: Math.round(height * 0.6) + 26, bottom: height - 24 };
+// All panels of a box, over the cell of time they were opened from, if any; returns their scale of time, and where marks are drawn.
+function drawPanels(box, panels, view, step, cell) {
+  const width = box.clientWidth;
+  const [left, right] = [PANEL.left, width - PANEL.right];
   const [from, to] = view;
-  const x = (i) => frame.left + ((i + 0.5 - from) / (to - from)) * (frame.right - frame.left);
-  const xOfTime = (t) => x((t - series.start) / series.step - 0.5);
-  const vertical = ([low, high], top, bottom) => (value) => bottom - ((value - low) / (high - low)) * (bottom - top);
-  const valueLimits = limits([series.value], from, to);
-  const scoreLimits = limits([series.score, series.threshold], from, to);
-  const y = { value: vertical(valueLimits, frame.top, frame.middle), score: vertical(scoreLimits, frame.lower, frame.bottom) };
-  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" });
-  const clip = svg("clipPath", { id: "inside" });
-  clip.append(svg("rect", { x: frame.left, y: 0, width: frame.right - frame.left, height }));
-  const inside = svg("g", { "clip-path": "url(#inside)" });
-  drawShades(inside, series, frame, xOfTime, height);
-  drawAxes(root, frame, series, [from, to], xOfTime, y, valueLimits, scoreLimits);
-  inside.append(
-    svg("path", { class: "value", "stroke-linecap": "round", d: linePath(series.value, from, to, x, y.value, frame.right - frame.left) }),
-    svg("path", { class: "score", "stroke-linecap": "round", d: linePath(series.score, from, to, x, y.score, frame.right - frame.left) }),
-    svg("path", { class: "limit", d: linePath(series.threshold, from, to, x, y.score, frame.right - frame.left) }),
-  );
-  for (const i of series.anomalies) {
-    if (i < from || i >= to) continue;
-    if (Number.isFinite(series.value[i])) inside.append(svg("circle", { class: "dot", cx: x(i).toFixed(1), cy: y.value(series.value[i]).toFixed(1), r: 3.5 }));
-    if (Number.isFinite(series.score[i])) inside.append(svg("circle", { class: "dot", cx: x(i).toFixed(1), cy: y.score(series.score[i]).toFixed(1), r: 2.5 }));
+  const x = (t) => left + ((t - from) / (to - from)) * (right - left);
+  const height = panels.reduce((sum, panel) => sum + panel.height + PANEL.gap, 26);
+  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, "aria-hidden": "true", focusable: "false" });
+  const defs = svg("defs", {});
+  const lines = svg("pattern", { id: "gap-lines", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
+  lines.append(svg("line", { class: "gap-line", x1: 0, y1: 0, x2: 0, y2: 6 }));
+  defs.append(lines);
+  root.append(defs);
+  const ends = height - 20;
+  const times = svg("g", {});
+  for (const { t, text } of timeTicks(from, to, Math.max(3, Math.floor((right - left) / 72)))) {
+    times.append(svg("line", { class: "grid", x1: x(t), x2: x(t), y1: 18, y2: ends }));
+    if (x(t) > left + 14 && x(t) < right - 14) times.append(svg("text", { x: x(t), y: ends + 14, "text-anchor": "middle" }, text));
   }
-  root.prepend(clip, inside);
-  root.prepend(root.querySelector(".axes"));
+  const [first, last] = (cell ?? []).map((t) => Math.max(left, Math.min(right, x(t))));
+  if (last > first) times.append(svg("rect", { class: "cell", x: first, y: 18, width: Math.max(2, last - first), height: ends - 18 }));
+  root.append(times);
+  let top = 24;
+  for (const [i, panel] of panels.entries()) {
+    const frame = { left, right, top, bottom: top + panel.height };
+    const clip = svg("clipPath", { id: `clip-${i}` });
+    clip.append(svg("rect", { x: left, y: top - 1, width: right - left, height: panel.height + 9 }));
+    defs.append(clip);
+    top += panel.height + PANEL.gap;
+    drawPanel(root, panel, frame, x, view, step, `clip-${i}`);
+  }
   const marks = svg("g", {});
   root.append(marks);
   box.replaceChildren(root);
-  return { frame, x, y, marks, index: (px) => Math.floor(from + ((px - frame.left) / (frame.right - frame.left)) * (to - from)) };
-}
-
-function drawShades(group, series, frame, xOfTime, height) {
-  if (series.cell) {
-    const [left, right] = series.cell.map(xOfTime);
-    group.append(svg("rect", { class: "cell", x: left, y: frame.top, width: Math.max(2, right - left), height: frame.bottom - frame.top }));
-  }
-  for (const [, , start, end] of series.unjudged) {
-    const [left, right] = [Math.max(xOfTime(start), frame.left), Math.min(xOfTime(end), frame.right)];
-    if (right > left) group.append(svg("rect", { class: "unjudged", x: left, y: frame.top, width: right - left, height: frame.bottom - frame.top }));
-  }
-  for (const [, , kind, start, end] of series.faults) {
-    const [left, right] = [xOfTime(start), xOfTime(end)];
-    if (right < frame.left || left > frame.right) continue;
-    group.append(svg("rect", { class: "fault", x: left, y: frame.top, width: Math.max(3, right - left), height: frame.bottom - frame.top }));
-    const late = left > frame.right - 90;
-    group.append(svg("text", { class: "fault-name", x: late ? Math.min(right, frame.right) - 3 : Math.max(left, frame.left) + 3, y: frame.middle - 6, "text-anchor": late ? "end" : "start" }, kind.replaceAll("_", " ")));
-  }
-  // Incidents lie as stripes between the two panels; a short one stays wide enough to see.
-  for (const [, , start, end, , open] of series.incidents) {
-    const [left, right] = [xOfTime(start), open ? Math.max(xOfTime(end), frame.right) : xOfTime(end)];
-    if (right < frame.left || left > frame.right) continue;
-    group.append(svg("rect", { class: "incident-stripe", x: left, y: frame.middle + 3, width: Math.max(3, right - left), height: 5, rx: 1.5 }));
-  }
-}
-
-function drawAxes(root, frame, series, [from, to], xOfTime, y, valueLimits, scoreLimits) {
-  const axes = svg("g", { class: "axes" });
-  const level = (value, at, text) => {
-    axes.append(svg("line", { class: "grid", x1: frame.left, x2: frame.right, y1: at, y2: at }));
-    axes.append(svg("text", { x: frame.left - 6, y: at + 4, "text-anchor": "end" }, text));
-  };
-  for (const value of ticks(...valueLimits, 5)) level(value, y.value(value), number(value));
-  for (const value of ticks(...scoreLimits, 3)) level(value, y.score(value), number(value));
-  const about = Math.max(3, Math.floor((frame.right - frame.left) / 70));
-  for (const { t, text } of timeTicks(series.start + from * series.step, series.start + to * series.step, about)) {
-    const at = xOfTime(t);
-    axes.append(svg("line", { class: "grid", x1: at, x2: at, y1: frame.top, y2: frame.bottom }));
-    if (at > frame.left + 14 && at < frame.right - 14) axes.append(svg("text", { x: at, y: frame.bottom + 16, "text-anchor": "middle" }, text));
-  }
-  axes.append(svg("text", { class: "name", x: frame.left, y: frame.top - 8 }, "value"));
-  axes.append(svg("text", { class: "name", x: frame.left, y: frame.lower - 7 }, "score"));
-  root.append(axes);
+  return { x, marks, top: 18, bottom: ends, left, right, time: (px) => from + ((px - left) / (right - left)) * (to - from) };
 }

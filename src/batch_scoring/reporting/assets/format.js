@@ -94,10 +94,10 @@ function eachOf(seconds) {
   return n === 1 ? `one-${name}` : `${n}-${name}`;
 }
 
-const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array };
+const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array };
 
 function unpack(text, kind) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(text ?? ""), (c) => c.charCodeAt(0));
   return new ARRAYS[kind](bytes.buffer);
 }
 

@@ -28,8 +28,8 @@ from batch_scoring.server.registry import Registry
 from batch_scoring.server.workspace import Workspace
 
 # The first ones are those of the report page. In the order of their dependencies.
-_OF_REPORT = ("format.js", "chart_drawing.js")
-_OWN = ("refresh.js", "fleet_map.js", "panels_drawing.js", "panels.js", "start.js")
+_OF_REPORT = ("format.js", "chart_drawing.js", "chart.js")
+_OWN = ("refresh.js", "fleet_map.js", "panels.js", "start.js")
 
 
 def text_of(name: str, package: str = "batch_scoring.server") -> str:
