@@ -190,5 +190,5 @@ def test_staged_models_that_are_gone_are_named(open_dataset, run):
 
 def test_a_run_that_was_not_planned_for_training_is_named(open_dataset, run, tmp_path):
     dataset = type(open_dataset())(f"{tmp_path}", staged=f"{tmp_path}/09_jobs/score-1")
-    with pytest.raises(DatasetError, match="this is no run of training jobs"):
+    with pytest.raises(DatasetError, match="this is not a run of training jobs"):
         dataset.load()

@@ -41,8 +41,8 @@ def test_the_configured_defaults_are_those_of_the_code():
             "simulate.faults_per_device.drift: -1 is not valid; expected 0 or more",
         ),
         ({"sensors": ()}, "simulate.sensors: the list is empty"),
-        ({"sensors": ("vibraton",)}, "'vibraton' is no kind of sensor the simulator knows"),
-        ({"sensors": (7,)}, "simulate.sensors: 7 is no kind of sensor"),
+        ({"sensors": ("vibraton",)}, "'vibraton' is not a kind of sensor of the simulator"),
+        ({"sensors": (7,)}, "simulate.sensors: 7 is not a kind of sensor"),
         ({"sensors": ("power", "power")}, "'power' is listed 2 times"),
     ],
 )

@@ -226,7 +226,8 @@ def _notified_as_others(notified: pa.Table, gone: pa.Table, merged_into: pa.Arra
 def _has_flapped(rows: pa.Table, last: _Last, others: pa.Table) -> Bool:
     """Mark the incidents that have another part, later than all that was notified; shape (n,).
 
-    Late readings that make the last part longer are no news; nor is what was notified as another incident.
+    Late readings that make the last part longer are not notified; nor is what was notified as another
+    incident.
     """
     place = to_numpy(pc.index_in(others["merged_into"], value_set=rows["incident_id"]), null=-1)
     # The last position, -1, stands for what lies in none of them.

@@ -29,7 +29,7 @@ _NEVER = (401, 403, 404, 405, 407, 410)
 _UNSENDABLE = "its address or authorization has a character that no request can carry, such as a line break"
 # Of an answer, bytes: no receiver has more to say.
 _LONGEST_ANSWER = 2000
-# Where clouds tell a machine its secrets, beside the link-local addresses.
+# Where clouds serve a machine its credentials, beside the link-local addresses.
 _METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16")))
 
 
@@ -147,7 +147,7 @@ def _checked(kind: type[HTTPConnection], check: Check | None, host: str, **more:
 
 
 def refuse_link_local(address: str) -> None:
-    """Raise ForbiddenAddressError on a link-local address, or one where a cloud tells a machine its secrets.
+    """Raise ForbiddenAddressError on a link-local address, or one where a cloud serves credentials.
 
     Examples
     --------

@@ -24,8 +24,8 @@ def as_table(frame: Any) -> pa.Table:
     Raises
     ------
     InputError
-        When it is no frame in memory, has no rows, a column of durations or one that Arrow has no type for,
-        columns of several levels, or an index of several that lack names.
+        When it is not a frame in memory, has no rows, a column of durations or one that Arrow has no type
+        for, columns of several levels, or an index of several that lack names.
     """
     kind = type(frame).__name__
     if is_into_lazyframe(frame):

@@ -73,7 +73,7 @@ def _require_faultless(report: Report) -> None:
 
 
 def _note(plan: DeploymentPlan) -> None:
-    """Return notes on the settings that are not faults."""
+    """Print notes on settings that are valid and yet not what one may expect."""
     settings = plan.settings
     if settings.retrain.enabled and settings.tracking_uri is None:
         click.echo(

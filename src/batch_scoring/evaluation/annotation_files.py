@@ -156,7 +156,7 @@ def _read_csv(path: Path, name: str) -> Iterator[tuple[str, dict[Any, Any]]]:
         file.seek(0)
         # No column's name begins with a digit, and every time does.
         has_header = not first.lstrip(' "')[:1].isdigit()
-        # A blank behind a comma is no part of an id, which would match nothing.
+        # A blank after a comma is not part of an id: with it, the id would match nothing.
         reader = csv.DictReader(
             file, None if has_header else _TIMES, strict=True, delimiter=delimiter, skipinitialspace=True
         )

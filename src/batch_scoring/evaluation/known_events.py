@@ -76,7 +76,7 @@ def known_events(labels: pa.Table, faults: pa.Table, feedback: pa.Table, selecti
     labels : pyarrow.Table
         Schema ``LABELS``.
     faults : pyarrow.Table
-        The same columns or none, as the simulator writes them; events that are no faults do not count.
+        The same columns or none, as the simulator writes them; events that are not faults do not count.
     feedback : pyarrow.Table
         Schema ``FEEDBACK``.
     selection : Selection

@@ -44,7 +44,7 @@ def truth_of(windows: SensorWindows, evaluated: EvaluatedRange, known: KnownEven
     """Match known events with the evaluated windows of a sensor.
 
     An event counts when it overlaps the evaluated range of its device, whether there are
-    windows in it or not: silence is no excuse.
+    windows in it or not: a fault without windows is a missed one.
     """
     events = known.of_sensor(windows.sensor, windows.devices)
     names = strings(windows.devices)

@@ -54,7 +54,7 @@ class RunMetrics:
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        """Note a run that came to its end; one with shortfalls is no success."""
+        """Note a run that came to its end; one with shortfalls counts as failed."""
         if self._file:
             made = pipeline.all_outputs()
             names = {name for name, _ in _COUNTS.values()} & made

@@ -45,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def scheduled_time(execution: str, now: datetime) -> datetime | None:
-    """Return the time that an execution of a job with a cron is for; None where its name does not tell.
+    """Return the time that an execution of a job with a cron is for; None if its name does not say it.
 
     The service names it after the job and the minutes since 1970, as the Kubernetes below it does. It does
-    not promise that, so another name is no error: the clock tells the time then.
+    not promise that, so another name is not an error: the clock is read instead.
 
     Examples
     --------

@@ -71,7 +71,7 @@ def drift_table(
         the device sent without a break: since the range began, or, where its model learned from nothing
         earlier, since its first window. ``is_over_budget`` says that the flag rate is over the target
         beyond chance: see :func:`~batch_scoring.detection.flag_rate.least_rate`. ``psi`` holds the scores
-        against what calibration promises; null where scores are no tail probabilities, and for few windows.
+        against what calibration promises; null where scores are not tail probabilities, and for few windows.
     """
     names = distinct(totals["device"], models["device"])
     rows = totals.filter(to_arrow(to_numpy(totals["n_windows"]) > 0)).sort_by(
@@ -130,7 +130,7 @@ def stability_index(counts: Int) -> Float:
     ``Σ (a - e) log(a / e)`` over the bins, ``a`` the share found and ``e`` the one expected. Scores are
     upper estimates: normal windows lie beyond k decades at most once in 10**k. So where fewer are,
     as many as expected count as found, and only too many windows far out make an index.
-    Half a window is added, spread as expected, so that an empty bin is no infinity. Below 0.1 is
+    Half a window is added, spread as expected, so that an empty bin does not give infinity. Below 0.1 is
     called stable and above 0.25 shifted.
 
     Parameters

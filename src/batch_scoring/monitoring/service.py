@@ -47,7 +47,7 @@ def service_days(totals: RowTable, since: int | None, until: int | None) -> pa.T
     pyarrow.Table
         One row a sensor, version and day, sorted by them. ``flag_rate`` is the share of anomalous windows;
         ``budget_used`` that share over the one that calibration promised (1 is as promised), and ``drift``
-        the stability index of all series together, both null where scores are no tail probabilities;
+        the stability index of all series together, both null where scores are not tail probabilities;
         ``alarms_per_sensor_week`` counts runs of neighbouring anomalous windows of a series.
     """
     files = totals.files(since, until)
@@ -84,7 +84,7 @@ def _sums(rows: pa.Table) -> pa.Table:
     """Add the rows of a version and day up; schema KEY, _SUMS and _BINS."""
     n = to_numpy(rows["n_windows"])
     length = to_numpy(rows["last_end"]) - to_numpy(rows["last_start"])
-    # Detectors whose scores are no tail probabilities have no counts by decade, and promise no rate.
+    # Detectors whose scores are not tail probabilities have no counts by decade, and promise no rate.
     is_rated = to_numpy(pc.list_value_length(rows["decades"])) > 0
     bins = np.zeros((n.size, len(_BINS)), np.int64)
     bins[is_rated] = to_numpy(rows["decades"].combine_chunks().flatten()).reshape(-1, len(_BINS))

@@ -181,7 +181,7 @@ def publish(
     Raises
     ------
     InputError
-        When the file is no fleet model, or another run publishes the sensor at the same time.
+        When the file is not a fleet model, or another run publishes the sensor at the same time.
     """
     with _in_file(models) as source:
         digest = source.sha256()
@@ -233,8 +233,8 @@ def folder_named(parent: Folder, sensor: str, file: str) -> Folder:
     ``Temp`` could be that of ``temp``.
     """
     name, former = file_name(sensor), path_segment(sensor)
-    is_told_apart = sys.platform == "linux" or not isinstance(parent, LocalFolder)
-    if name != former and is_told_apart and parent.entry(f"{name}/{file}") is None:
+    is_case_kept = sys.platform == "linux" or not isinstance(parent, LocalFolder)
+    if name != former and is_case_kept and parent.entry(f"{name}/{file}") is None:
         name = former if parent.entry(f"{former}/{file}") is not None else name
     return parent.below(name)
 

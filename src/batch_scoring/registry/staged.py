@@ -94,7 +94,7 @@ class StagedTrainings:
         found = read_json(self.run, _PREVIOUS, _MEND)
         if found is None:
             raise InputError(
-                f"{self.run.path(_PREVIOUS)}: there is no such file, so this is no run of training jobs; "
+                f"{self.run.path(_PREVIOUS)}: there is no such file, so this is not a run of training jobs; "
                 "`kedro jobs submit --pipeline train` plans one"
             )
         return {

@@ -92,7 +92,7 @@ class SeriesGrid:
         if not mine.size:
             return
         there = places[mine]
-        # Of numbers and flags alone: to take a row with all that a page tells of it is dear.
+        # Only the columns drawn: selecting from all columns of a page is slow.
         rows = rows.select(_DRAWN)
         column = (to_numpy(rows["window_start"])[there] - self._start) // (self._step // MICROSECOND)
         place = row[mine] * self._n_steps + column

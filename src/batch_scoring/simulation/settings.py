@@ -103,7 +103,7 @@ class Simulation:
         for sensor, count in Counter(self.sensors).items():
             if not isinstance(sensor, str) or _kind_of(sensor) not in SENSOR_KINDS:
                 raise InputError(
-                    f"simulate.sensors: {sensor!r} is no kind of sensor the simulator knows; write one of "
+                    f"simulate.sensors: {sensor!r} is not a kind of sensor of the simulator; write one of "
                     f"{', '.join(SENSOR_KINDS)}, or one of them with more behind it, like 'power_motor'"
                 )
             if count > 1:

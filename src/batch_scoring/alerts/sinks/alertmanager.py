@@ -53,7 +53,7 @@ class Settings(HttpSettings):
             "sensor": event["sensors"][0] if event["sensors"] else "",
         }
         return {
-            # Labels are the alert's identity: what may change, such as the level, is no label.
+            # Labels are the alert's identity: what may change, such as the level, is not a label.
             "labels": {name: value for name, value in labels.items() if value},
             "annotations": {
                 "summary": event["title"],

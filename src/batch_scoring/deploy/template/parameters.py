@@ -101,7 +101,7 @@ def look_back_of(every: timedelta) -> timedelta | None:
 def _of_names(settings: DeployParameters, names: Names) -> dict[str, str]:
     """Name the parameters as the fields of ``Names``, in camel case: ``keyVault`` for ``key_vault``."""
     others = {"identity": "schedulerIdentity", "event_hub": "eventHubName"}
-    # The group is no parameter, and the network is one of _of_network.
+    # The group is not a parameter, and the network is one of _of_network.
     values = {
         name: value for name, value in asdict(names).items() if name not in ("resource_group", "network")
     }

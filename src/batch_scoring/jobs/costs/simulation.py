@@ -29,7 +29,7 @@ class Timing:
     node_start : float
         From the decision to start a node until it takes jobs: allocation, boot, start task, image pull.
     node_stop : float
-        From the decision to stop a node until it is no longer paid.
+        From the decision to stop a node until it is no longer charged.
     autoscale_interval : float
         Between two autoscale evaluations; above 0.
     autoscale_offset : float

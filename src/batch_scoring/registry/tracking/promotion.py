@@ -49,7 +49,7 @@ def promote_trained(store: Store, published: Root, version: Version, models: Fle
     """Promote the version of a training, unless that would undo a rollback.
 
     The newest version was promoted when it was made. When it is not the champion now, a user chose
-    another one, and training from the same data again is no reason to overrule that.
+    another one, and training from the same data again does not overrule that.
     """
     with exclusive(store.uri):
         _complete(store, published, version.sensor)

@@ -21,7 +21,7 @@ from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.table_log import LOG
 
 RUNS, JOBS_SHOWN, MAX_COMMITS = 10, 20, 200
-# Which table tells that a step has worked.
+# The table that a step writes: its moment is the last time the step worked.
 STEPS = {
     "ingest": "readings",
     "aggregate": "windows",

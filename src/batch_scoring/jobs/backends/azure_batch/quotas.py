@@ -36,7 +36,7 @@ def require_quota(settings: AzureBatchSettings, options: Mapping[str, Any] | Non
     try:
         account = read_account(settings, options)
     except AzureError as error:
-        # Scoring needs no quota to be read: what is really missing the service says.
+        # Scoring does not depend on reading the quota: the service itself refuses what it lacks.
         log.info("quotas of %s are not checked: %s", settings.account, type(error).__name__)
         return
     quota, cores = core_quota(account, settings), cores_of(settings.vm_size)
@@ -51,7 +51,7 @@ def require_quota(settings: AzureBatchSettings, options: Mapping[str, Any] | Non
 
 
 def core_quota(account: BatchAccount, settings: AzureBatchSettings) -> int | None:
-    """Return an account's quota of cores for the nodes of the settings; None where it tells none."""
+    """Return an account's quota of cores for the nodes of the settings; None if it states none."""
     found = account.properties
     if found is None:
         return None

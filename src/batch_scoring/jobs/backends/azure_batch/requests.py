@@ -68,8 +68,8 @@ def pool_request(settings: AzureBatchSettings) -> BatchPoolCreateOptions:
 def job_request(job_id: str, jobs: JobsParameters) -> BatchJobCreateOptions:
     """Build the Batch job of a scheduled run.
 
-    It does not end by itself yet: a job without tasks counts as done. :func:`finish_request` is sent when
-    all tasks are in.
+    It does not end by itself yet: a job without tasks counts as done. It is changed to do so when all tasks
+    are in.
     """
     from azure.batch import models
 

@@ -331,7 +331,7 @@ class ContainerAppsBackend(Backend):
                 if (one.name.value or "").lower() == CORES.lower():
                     return one.current_value, one.limit
         except (AzureError, IndexError) as error:
-            # Starting needs no quota to be read: what is really missing the service says.
+            # Starting does not depend on reading the quota: the service itself refuses what it lacks.
             log.info("the quota of cores is not checked: %s", type(error).__name__)
         return None
 

@@ -1,7 +1,7 @@
 """Keep in the workspace which executions were started for the jobs of a run.
 
 The service names an execution itself, forgets old ones, and may list new ones late; so a list of executions
-alone does not tell what there is to wait for.
+alone does not show which executions to wait for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Started:
     Attributes
     ----------
     execution : str
-        The service's name of it; empty where it did not tell it.
+        The service's name of it; empty if its answer had none.
     at : datetime
         UTC; what the job writes is of this start where it is not older.
     """

@@ -142,7 +142,7 @@ def trouble_of(waiting: Iterable[JobExecution], now: datetime, slow: timedelta) 
     Parameters
     ----------
     slow : timedelta
-        A replica that has not begun for this long is no usual start.
+        A replica that has not begun after this long is reported.
     """
     listed = newest(waiting)
     for one in listed:
