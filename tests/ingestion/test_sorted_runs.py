@@ -5,9 +5,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batch_scoring.core.errors import MachineError
 from batch_scoring.ingestion.sorted_runs import cut, write_run
 
 # The rank of series 0, 1 and 2: their numbers are not in the order of the rows.
@@ -63,3 +65,20 @@ def test_a_run_knows_its_times_and_periods(tmp_path: Path):
     )
     assert (run.first, run.last, run.bounds) == (3, 9, {7: (0, 2), 8: (2, 3)})
     assert run.part(8).read().tolist() == [(1, 9, 2.5)]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file that is always full")
+def test_a_disk_that_is_full_at_the_last_rows_is_an_error():
+    rows = np.arange(3)
+    with pytest.raises(OSError, match="No space left"):
+        write_run(Path("/dev/full"), rows, rows, rows.astype(float), np.zeros(3, np.int64))
+
+
+def test_rows_that_are_gone_are_an_error(tmp_path):
+    rows = np.arange(3)
+    run = write_run(tmp_path / "run", rows, rows, rows.astype(float), np.zeros(3, np.int64))
+    assert run.part(0).read()["time"].tolist() == [0, 1, 2]
+    with run.path.open("r+b") as file:
+        file.truncate(48)
+    with pytest.raises(MachineError, match="rows of this temporary file are gone"):
+        run.part(0).read()

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from batch_scoring.core.errors import MachineError
 from batch_scoring.tables.arrays import Int
 
 ROW = np.dtype([("series", np.int64), ("time", np.int64), ("value", np.float64)])
@@ -58,8 +59,11 @@ class Part:
         return self.stop - self.start
 
     def read(self) -> Rows:
-        """Read them."""
-        return np.fromfile(self.path, ROW, self.n_rows, offset=self.start * ROW.itemsize)
+        """Read them; raises MachineError where the file has become shorter."""
+        rows = np.fromfile(self.path, ROW, self.n_rows, offset=self.start * ROW.itemsize)
+        if rows.size < self.n_rows:
+            raise MachineError(f"{self.path}: rows of this temporary file are gone; run again")
+        return rows
 
     def mapped(self) -> Rows:
         """Map all rows of the file; what is looked at counts as memory of the process until they are gone."""
@@ -74,7 +78,9 @@ def write_run(path: Path, series: Int, time: Int, value: NDArray[np.float64], pe
     """Write rows that are sorted by ``period``, series and time; each array of shape (n,)."""
     rows = np.empty(time.size, ROW)
     rows["series"], rows["time"], rows["value"] = series, time, value
-    rows.tofile(path)
+    # NumPy's own `tofile` does not look at the error of its last 4 kB, as on a full disk.
+    with path.open("wb") as file:
+        file.write(rows.data)
     starts = np.flatnonzero(np.diff(period, prepend=period[0] - 1)).tolist()
     bounds = zip(starts, [*starts[1:], time.size], strict=True)
     return Run(
