@@ -1,6 +1,7 @@
 """Project settings, read by Kedro at every start: keep this cheap."""
 
 from batch_scoring.core import environment
+from batch_scoring.core.streams import open_closed_streams
 from batch_scoring.datasets.catalog_config import CatalogConfigLoader
 from batch_scoring.datasets.light_catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
@@ -9,6 +10,7 @@ from batch_scoring.jobs.metrics_hook import RunMetrics
 from batch_scoring.jobs.records_hook import RunRecords
 from batch_scoring.storage.opening import read_place
 
+open_closed_streams()
 HOOKS = (
     *(ProjectHooks(), RunMetrics(), RunRecords()),
     *(hook for module in (timing_hook, trace_hook, viz_hook, progress_hook) for hook in module.hooks()),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
+
+from batch_scoring.core.streams import is_terminal
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def show_progress(title: str, total: int, unit: str) -> Iterator[Callable[[int],
     unit : str
         In the plural, such as ``windows``.
     """
-    if sys.stderr.isatty():
+    if is_terminal():
         from rich.console import Console
         from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 

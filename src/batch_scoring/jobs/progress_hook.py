@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from itertools import count
 from typing import Any
 
@@ -11,6 +10,8 @@ import click
 from kedro.framework.hooks import hook_impl
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+
+from batch_scoring.core.streams import is_terminal
 
 
 class NodeProgress:
@@ -39,4 +40,4 @@ class NodeProgress:
 
 def hooks() -> tuple[Any, ...]:
     """Return the hook where a person looks on."""
-    return (NodeProgress(),) if sys.stderr.isatty() else ()
+    return (NodeProgress(),) if is_terminal() else ()
