@@ -104,7 +104,7 @@ def test_a_row_without_a_column_of_the_table_is_refused(tmp_path: Path):
     with pytest.raises(ConflictError):
         add_wider(tmp_path)
     add_wider(tmp_path)
-    with pytest.raises(InputError, match="alone: unit"):
+    with pytest.raises(InputError, match=r"does not know \(unit\); install the version"):
         add(tmp_path, readings((7, "a", 1)))
 
 

@@ -69,6 +69,7 @@ class Ledger:
         since : int, optional
             Microseconds since the epoch.
         """
+        stored.require_known(NOTIFICATIONS)
         # One of other columns is of an earlier version, which sent other events; columns may be missing.
         rows = empty_table(NOTIFICATIONS)
         if {*NOTIFICATIONS.names} - {*_NEWER} <= {*stored.schema.names} <= {*NOTIFICATIONS.names}:

@@ -47,6 +47,7 @@ def read_erased(erased: RowTable | None) -> list[Erased]:
     """Read what was deleted or replaced; nothing without a table."""
     if erased is None or not erased.exists:
         return []
+    erased.require_known(ERASED)
     rows = erased.read().to_pylist()
     times = [[(moment := row.get(name)) and microseconds(moment) for name in _TIMES] for row in rows]
     return [Erased(row["device"], row["sensor"], *of) for row, of in zip(rows, times, strict=True)]

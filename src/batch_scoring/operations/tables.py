@@ -9,8 +9,16 @@ from batch_scoring.tables.arrow_arrays import empty_table
 
 
 def read(table: RowTable, schema: pa.Schema) -> pa.Table:
-    """Read all rows of a table; none where nobody has written any, or where it has other columns."""
-    return table.read().combine_chunks() if table.schema == schema else empty_table(schema)
+    """Read all rows of a table; none where nobody has written any.
+
+    Raises
+    ------
+    InputError
+        When a newer version has written it.
+    """
+    table.require_known(schema)
+    rows = pa.concat_tables([empty_table(schema), table.read()], promote_options="default")
+    return rows.select(schema.names).combine_chunks()
 
 
 def append(rows: pa.Table) -> Update:

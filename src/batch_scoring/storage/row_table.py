@@ -242,6 +242,8 @@ class RowTable(TableRows):
             mode, notes = "overwrite" if is_other else "append", _notes(change, claims)
             table.create_write_transaction(actions, mode, columns, self._days, commit_properties=notes)
 
+        if not change.replaces_all:
+            self.require_known(change.schema)
         with clear_errors(self.folder):
             while True:
                 try:

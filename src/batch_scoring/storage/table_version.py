@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
+from batch_scoring.core.errors import InputError
 from batch_scoring.storage.data_file import DataFile, read_data_files
 from batch_scoring.storage.delta_errors import clear_errors
 from batch_scoring.storage.folder import Folder
@@ -95,6 +96,15 @@ class TableVersion:
         """Columns of its files, in order, without ``date``; no columns where the table does not exist."""
         fields = () if self._snapshot is None else self._snapshot.schema
         return pa.schema([one for one in fields if one.name not in self._days])
+
+    def require_known(self, schema: pa.Schema) -> None:
+        """Raise InputError where the table has all columns of a schema and more: a newer version made it."""
+        newer = {*self.schema.names} - {*schema.names}
+        if newer and {*schema.names} <= {*self.schema.names}:
+            raise InputError(
+                f"{self.folder.path()}: this table has columns that this version does not know "
+                f"({', '.join(sorted(newer))}); install the version of batch_scoring that made them"
+            )
 
     def progress(self, name: str) -> int | None:
         """Return what the last commit with this name has recorded; None without one."""
