@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -33,7 +32,6 @@ READERS = 4
 # So many wait for MLflow at a time, of each kind of request.
 WAITING = 2
 SECONDS_BETWEEN_LOOKS = 1.0
-log = logging.getLogger(__name__)
 _FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 _KINDS = {"fleet.js": "text/javascript", "fleet.css": "text/css"}
 
@@ -66,6 +64,7 @@ def make_app(site: Site) -> Guard:
         routes=routes,
         exception_handlers={
             InputError: errors.not_valid,
+            OSError: errors.of_the_system,
             HTTPException: errors.refused,
             Exception: errors.failed,
         },
@@ -100,10 +99,7 @@ async def _watch(app: Starlette) -> None:
     """Look for commits all the time, so that a page is answered at once."""
     own, workspace = anyio.CapacityLimiter(1), app.state.site.workspace
     while True:
-        try:
-            app.state.version = await anyio.to_thread.run_sync(workspace.version, limiter=own)
-        except InputError as error:  # the storage is away: pages say so, and the next look may find it
-            log.warning("%s", error)
+        app.state.version = await anyio.to_thread.run_sync(workspace.version, limiter=own)
         await anyio.sleep(SECONDS_BETWEEN_LOOKS)
 
 

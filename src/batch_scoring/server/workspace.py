@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
+from batch_scoring.core.errors import InputError
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.row_table import RowTable, Update
 from batch_scoring.storage.table_log import LOG
@@ -95,8 +96,15 @@ class Workspace:
         return f"{self._version(OF_RUNS)}-{self._version(OF_PEOPLE)}"
 
     def _version(self, names: Sequence[str]) -> str:
-        positions = [f"{name}={self.table(name).position}" for name in names]
+        positions = [f"{name}={self._position(name)}" for name in names]
         return hashlib.sha256(" ".join(positions).encode()).hexdigest()[:16]
+
+    def _position(self, name: str) -> int | None:
+        """Return the position of a table; None while it cannot be read, which pages of it say."""
+        try:
+            return self.table(name).position
+        except (InputError, OSError):
+            return None
 
     def kept(self, make: Callable[[], T], tables: Sequence[str], *key: Hashable) -> T:
         """Return a result, made once for these versions of the tables and this key.

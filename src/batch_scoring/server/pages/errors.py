@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.failures import traceback_of
+from batch_scoring.core.system_errors import system_error
 from batch_scoring.server.pages.rendering import render
 from batch_scoring.server.pages.sign_in import own_path
 
@@ -29,6 +30,15 @@ def refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     sentence = "There is no such page." if error.detail == "Not Found" else error.detail
     return _page(request, error.status_code, "Not here", sentence)
+
+
+def of_the_system(request: Request, error: Exception) -> Response:
+    """Say what is wrong with the machine or its storage."""
+    found = system_error(error)
+    if found is None:
+        raise error
+    log.error("%s", found)
+    return _page(request, 503, "This cannot be shown now", str(found))
 
 
 def failed(request: Request, error: Exception) -> Response:
