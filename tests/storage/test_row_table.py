@@ -284,6 +284,11 @@ def test_a_damaged_log_is_one_sentence(tmp_path: Path, text: str):
         damaged.read()
     assert str(tmp_path) in str(error.value)
     assert len(str(error.value).splitlines()) == 1
+    # What RUST_BACKTRACE asks for is no part of it.
+    assert "<unknown>" not in str(error.value)
+    assert ("Kernel error" in str(error.value)) == str(error.value).endswith(
+        "; restore its log from a backup"
+    )
 
 
 def test_other_programs_read_the_table_as_it_is(tmp_path: Path):

@@ -13,6 +13,8 @@ from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.table_log import LOG
 
 _LONGEST_REASON = 300
+# How the library begins when a log is not as the protocol says.
+_DAMAGED = "Kernel error: "
 
 
 @contextmanager
@@ -27,8 +29,9 @@ def clear_errors(folder: Folder) -> Iterator[None]:
     except (DeltaError, OSError, ValueError) as error:
         # The client's own sentence names what is wrong with a storage.
         folder.entry(f"{LOG}/_last_checkpoint")
+        advice = "; restore its log from a backup" if str(error).startswith(_DAMAGED) else ""
         raise system_error(error, folder.path()) or InputError(
-            f"{folder.path()}: this table cannot be read or written ({_one_line(error)})"
+            f"{folder.path()}: this table cannot be read or written ({_one_line(error)}){advice}"
         ) from error
 
 
@@ -44,6 +47,7 @@ def require_whole(folder: Folder, version: int) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    """Return an error of ``deltalake`` without its colours, arrows and lines."""
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", str(error)).split())
+    """Return an error of ``deltalake`` without its colours, arrows, lines and the calls of RUST_BACKTRACE."""
+    said = re.split(r"\n\s*0: ", str(error))[0]
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|↳", " ", said).split())
     return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"
