@@ -154,10 +154,12 @@ def test_the_text_stays_within_30_lines_of_110_characters_whatever_the_fleet():
 
 
 def test_control_characters_of_an_id_do_not_reach_the_terminal():
-    rows = prediction_rows("\x1b[2J\nred", anomalies=[1])
-    text = write_summary(summary_of(fleet_of(rows)))
+    told = summary_of(fleet_of(prediction_rows("\x1b[2J\nred", anomalies=[1, 2])))
+    told["incidents"]["first"][0]["advice"] = "\x1b[2J"
+    text = write_summary(told)
 
     assert "\x1b" not in text
+    assert r"; \x1b" in text
     assert r"worst: device \x1b[2J\nred" in text
 
 

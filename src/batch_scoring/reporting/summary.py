@@ -292,7 +292,7 @@ def _incident(one: dict[str, Any]) -> str:
     what = f"silent since {since}" if is_silent else f"since {since}"
     priority = write_severity(one["priority"])
     young = ", warming up" if one["warming_up"] else ""
-    advice = f"; {one['advice']}" if one["advice"] else ""
+    advice = f"; {printable(one['advice'])}" if one["advice"] else ""
     return f"{one['level']:<9}{priority:>4}  {who}, {sensors}, {one['state']}, {what}{young}{advice}"
 
 
