@@ -7,6 +7,8 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 
+from batch_scoring.core.errors import InputError
+from batch_scoring.datasets.catalog_config import CatalogConfigLoader
 from batch_scoring.datasets.light_catalog import LightCatalog
 from tests.doc_pages import PROJECT
 
@@ -49,3 +51,25 @@ def test_a_frame_that_is_saved_is_refused_by_what_is_expected(catalog):
 def test_a_file_that_no_run_has_written_yet_is_said_with_what_to_do(catalog, name):
     with pytest.raises(DatasetError, match=r"08_reporting.*does not exist yet; run the preceding pipelines"):
         catalog.load(name)
+
+
+def read_catalog(folder, entries):
+    """A catalog of two entries, of which one holds others."""
+    (folder / "base").mkdir()
+    (folder / "local").mkdir()
+    catalog = {"one": {"type": "text.TextDataset"}, "gone": None, "more": {"type": "x", "entries": entries}}
+    (folder / "base/catalog.yml").write_text(yaml.safe_dump(catalog))
+    return CatalogConfigLoader(str(folder), base_env="base", default_run_env="local")["catalog"]
+
+
+@pytest.mark.parametrize("entries", [["one"], "one"])
+def test_an_entry_holds_the_entries_that_it_names(tmp_path, entries):
+    assert read_catalog(tmp_path, entries)["more"]["entries"] == {"one": {"type": "text.TextDataset"}}
+
+
+@pytest.mark.parametrize("entries", [["one", "two"], ["gone"], ["more"], [["one"]], 3])
+def test_what_is_no_other_entry_is_refused_in_a_sentence(tmp_path, entries):
+    with pytest.raises(
+        InputError, match=r"^catalog, entries of more: .* is not valid; expected other entries"
+    ):
+        read_catalog(tmp_path, entries)
