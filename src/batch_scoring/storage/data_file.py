@@ -81,7 +81,13 @@ def count_days(files: Iterable[DataFile]) -> int:
 
 
 def read_data_files(actions: Iterable[Mapping[str, Any]], column: str | None) -> list[DataFile]:
-    """Read ``add`` actions of a log, all with the same keys; ``column`` has a table's times, if any."""
+    """Read ``add`` actions of a log, all with the same keys; ``column`` has a table's times, if any.
+
+    Raises
+    ------
+    ValueError
+        Where another program has written a file without statistics, or the log is damaged.
+    """
     every = list(actions)
     bounded = [name[4:] for name in (every[0] if every else ()) if name.startswith("min.")]
     return [_read_data_file(action, column, bounded) for action in every]
@@ -97,6 +103,11 @@ def _read_data_file(action: Mapping[str, Any], column: str | None, bounded: Sequ
             bounds[name] = (_bound(low), _bound(high, is_cut=not is_own))
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
+    if column not in bounds or action.get("num_records") is None:
+        raise ValueError(
+            f"its log does not say how many rows {action['path']} has, and of which times; restore it from a "
+            "backup, or have whoever wrote it write statistics"
+        )
     first, last = bounds[column]
     return DataFile(
         action["path"],

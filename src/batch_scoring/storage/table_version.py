@@ -123,7 +123,8 @@ class TableVersion:
     @cached_property
     def _files(self) -> list[DataFile]:
         actions = () if self._snapshot is None else as_rows(self._snapshot.files)
-        files = read_data_files(actions, self.time)
+        with clear_errors(self.folder):
+            files = read_data_files(actions, self.time)
         return sorted(files, key=lambda one: (one.day or date.min, one.first, one.last, one.name))
 
     @property
