@@ -205,6 +205,26 @@ def test_a_file_that_is_gone_is_named_and_the_others_are_chosen(raw: Path):
     assert files[0].has_changed()
 
 
+@pytest.mark.parametrize("is_root", [True, False])
+def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_chosen(
+    raw: Path, is_root: bool, monkeypatch: pytest.MonkeyPatch
+):
+    closed = raw if is_root else raw / "closed"
+    closed.mkdir(exist_ok=True)
+    scandir, status = os.scandir, closed.stat()
+
+    def scan(place: int | str) -> Any:
+        if os.path.samestat(os.fstat(place) if isinstance(place, int) else Path(place).stat(), status):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    chosen = choose_sources(list_source_files(str(raw)), table_of([]), "x", ALL)
+    assert [one.file.name for one in chosen.pending] == ([] if is_root else ["a.csv", "b.csv"])
+    ((path, sentence),) = chosen.unreadable.items()
+    assert (Path(path), sentence.startswith(f"{path}: cannot be read (")) == (closed, True)
+
+
 def test_a_file_whose_name_is_no_text_is_named(raw: Path):
     try:
         (Path(os.fsdecode(os.fsencode(raw) + b"/\xff.csv"))).write_text("x")

@@ -7,7 +7,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -176,10 +176,10 @@ def _files_below(root: str) -> SourceFiles:
     sizes: list[int] = []
     inode_ns: list[int] = []
     bytes_ns: list[int] = []
-    folders = [""]
+    folders, unread = [""], list[str]()
     while folders:
         folder = folders.pop()
-        for entry in _entries(f"{root}/{folder}"):
+        for entry in _entries(f"{root}/{folder}", unread):
             name = entry.name
             if name[0] == ".":
                 continue
@@ -196,19 +196,28 @@ def _files_below(root: str) -> SourceFiles:
                     sizes.append(status.st_size)
                     inode_ns.append(status.st_ctime_ns)
                     bytes_ns.append(status.st_mtime_ns)
+    for folder in unread:  # each is a file that cannot be read: it is said, and others are read
+        names.append(folder.removeprefix(f"{root}/"))
+        for numbers in (sizes, inode_ns, bytes_ns):
+            numbers.append(0)
     changed_ns = np.maximum(np.array(inode_ns, np.int64), np.array(bytes_ns, np.int64))
     return SourceFiles(root, names, np.array(sizes, np.int64), changed_ns)
 
 
-def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
-    """Look through a folder; nothing where it cannot be read."""
-    with suppress(OSError), ExitStack() as stack:
-        place: str | int = folder
-        if _BY_HANDLE:  # its path is not looked up again for each file
-            place = os.open(folder, os.O_RDONLY)
-            stack.callback(os.close, place)
-        entries = stack.enter_context(os.scandir(place))
-        yield from entries
+def _entries(folder: str, unread: list[str]) -> Iterator[os.DirEntry[str]]:
+    """Look through a folder; one that cannot be read is added to ``unread``."""
+    try:
+        with ExitStack() as stack:
+            place: str | int = folder
+            if _BY_HANDLE:  # its path is not looked up again for each file
+                place = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, place)
+            entries = stack.enter_context(os.scandir(place))
+            yield from entries
+    except FileNotFoundError:
+        return  # it has gone meanwhile
+    except OSError:
+        unread.append(folder)
 
 
 def _is_hidden(name: str) -> bool:
