@@ -107,3 +107,15 @@ def test_the_first_rows_are_read_without_the_files_after_them(table, opened):
     assert len(opened) == 1
     assert table.load().head(100).equals(table.load().read())
     assert table.load().head(0).num_rows == 0
+
+
+def test_the_texts_asked_for_are_laid_out_once_for_all_batches_of_a_file(table, monkeypatch):
+    monkeypatch.setattr("batch_scoring.storage.row_files.ROW_GROUP_ROWS", 6)
+    table.add(windows("s", "abcdef", n=6))
+    laid_out = []
+    real = table_rows.strings
+    monkeypatch.setattr(table_rows, "strings", lambda texts: laid_out.append(texts) or real(texts))
+    stored = table.load()
+    batches = list(stored.batches(stored.files()[0], ["device"], devices=["f", "a", "c"], rows=6))
+    assert [batch["device"][0].as_py() for batch in batches] == ["a", "c", "f"]
+    assert laid_out == [["a", "c", "f"]]

@@ -17,6 +17,7 @@ from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import (
     are,
+    codes,
     distinct,
     empty_table,
     positions,
@@ -268,18 +269,11 @@ def _stretches(windows: pa.Table, least: int) -> pa.Table:
     is_first = np.ones(start.size, bool)
     is_first[1:] = start[1:] - end[:-1] >= least
     for name in _SERIES:
-        codes = _codes(windows[name])
-        is_first[1:] |= codes[1:] != codes[:-1]
+        is_first[1:] |= np.diff(codes(windows[name])) != 0
     first = np.flatnonzero(is_first)
     last = np.append(first[1:], start.size)[: first.size] - 1
     names = [windows[name].take(to_arrow(first)).cast(pa.string()) for name in _SERIES]
     return pa.table([*names, _times(start[first]), _times(end[last])], schema=_SPAN)
-
-
-def _codes(texts: pa.ChunkedArray) -> Int:
-    """Number the texts of a column in one chunk, shape (n,)."""
-    chunk = texts.chunk(0)
-    return to_numpy((chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()).indices)
 
 
 def _window_length(windows: RowTable) -> int:

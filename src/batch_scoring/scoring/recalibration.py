@@ -17,9 +17,10 @@ from batch_scoring.detection.detectors.base import ModelRows
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.scoring.champions import Champions
-from batch_scoring.scoring.lessons import LESSONS, SERIES, Excluded, Learners, lessons
+from batch_scoring.scoring.lessons import KEY, LESSONS, NUMBERED, SERIES, Excluded, Learners, lessons
 from batch_scoring.scoring.marks import FOREVER
 from batch_scoring.scoring.scope import Scope
+from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.arrow_arrays import (
@@ -33,7 +34,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_arrow,
     to_numpy,
 )
-from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges
+from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import joined_by_month
 from batch_scoring.tables.schemas import CALIBRATIONS, TIMESTAMP
@@ -41,14 +42,14 @@ from batch_scoring.tables.schemas import CALIBRATIONS, TIMESTAMP
 # What a run may change is named below it.
 CURVES = "calibrations"
 _MODELS = ("sensor", "model_version")
-_KEY = (*SERIES, "model_version")
 # The device whose model a device has: itself, or that of which it goes on.
 MODEL_OF = "model_of"
 _OF_MODEL = ("sensor", MODEL_OF)
-_ORDER = [(name, "ascending") for name in _KEY]
-# Rows of a file that are held at once; a month of hourly files is open together.
-_LEAST_ROWS = 4_096
-_TEXTS = ("sensor", "device", "model_version")
+_ORDER = [(name, "ascending") for name in KEY]
+# Rows that are held at once, 33 bytes each, and of a file: a month of hourly files is open together.
+_HELD_ROWS, _LEAST_ROWS = 1_048_576, 4_096
+# Of more devices, a file is read whole.
+_FEW_DEVICES = 1_000
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Recalibration:
     def note(self, predictions: pa.Table) -> None:
         """Note predictions of the run, from which its later days learn: they are not stored yet."""
         rows = predictions.select(LESSONS.names)
-        for name in _TEXTS:
+        for name in KEY:
             place = rows.schema.get_field_index(name)
             rows = rows.set_column(place, name, rows[name].combine_chunks().dictionary_encode())
         self._scored.append(rows)
@@ -226,8 +227,8 @@ class Recalibration:
         opened = {sensor: self._open(sensor) for sensor in sensors.to_pylist()}
         versions = strings([one.manifest.version if one else "" for one in opened.values()])
         own = versions.take(to_arrow(positions(series["sensor"], sensors)))
-        keys = row_fingerprints(series.append_column("model_version", own), _KEY)
-        missing = series.filter(to_arrow(~np.isin(keys, row_fingerprints(known, _KEY))))
+        keys = row_fingerprints(series.append_column("model_version", own), KEY)
+        missing = series.filter(to_arrow(~np.isin(keys, row_fingerprints(known, KEY))))
         found: dict[str, list[pa.Table]] = {}
         for sensor in pc.unique(missing["sensor"]).to_pylist():
             published = opened[sensor]
@@ -265,15 +266,18 @@ class Recalibration:
         every, keys = models, row_fingerprints(models, _OF_MODEL)
         # Ids of one model learn together.
         _, rows_of, place = np.unique(keys, return_index=True, return_inverse=True)
-        models = every.take(to_arrow(rows_of)).combine_chunks()
+        models = every.take(to_arrow(rows_of))
+        order = pc.sort_indices(models, [(name, "ascending") for name in _OF_MODEL])
+        models, place = models.take(order).combine_chunks(), np.argsort(to_numpy(order))[place]
         n, end = to_numpy(models["n_train"]), to_numpy(models["trained_to"])
         # Windows that the model has not seen, of as long a time as its training.
         first = np.maximum(end, day - (end - to_numpy(models["trained_from"])))
         n_incident = np.maximum(np.ceil(10.0 ** to_numpy(models["threshold"]) * n), 1).astype(np.int64)
-        learners = Learners(row_fingerprints(models, _OF_MODEL), first, n, n_incident)
+        names = models.select([*_OF_MODEL, "model_version"]).rename_columns(list(KEY))
+        learners = Learners(names, first, n, n_incident)
         learned, curves = np.zeros(n.size, np.int64), as_matrix(models["curve"]).copy()
-        for rows in self._history(day, models, int(first.min())):
-            row, series = lessons(rows, learners, day, self._excluded)
+        for rows in self._history(day, learners):
+            row, series = lessons(rows, learners, self._excluded)
             some, counts = np.unique(series, return_counts=True)
             if some.size:
                 its_models = ModelRows(models.take(to_arrow(some)), (), 0)
@@ -287,34 +291,32 @@ class Recalibration:
         ]
         return pa.Table.from_arrays(columns, schema=CALIBRATIONS).sort_by(_ORDER)
 
-    def _history(self, day: int, models: pa.Table, first: int) -> Iterator[pa.Table]:
-        """Read the predictions of these models from ``first`` up to a day, some series at a time.
+    def _history(self, day: int, learners: Learners) -> Iterator[pa.Table]:
+        """Read the windows that count of the learners before a day, some series at a time; schema NUMBERED.
 
         Those of the run come last.
         """
-        stored = self._predictions
-        sensors = pc.unique(models["sensor"]).to_pylist()
-        files = stored.files(first, day, sensors)
+        stored, names = self._predictions, learners.series
+        sensors = pc.unique(names["sensor"]).to_pylist()
+        files = stored.files(int(learners.first.min()), day, sensors)
         if not files and not self._scored:
             return
-        devices = pc.unique(models[MODEL_OF]).to_pylist()
-        rows = max(BATCH_ROWS // (len(files) + 1), _LEAST_ROWS)
-        sources: list[Iterable[pa.Table]] = [
-            *(stored.batches(file, LESSONS.names, sensors, devices, rows) for file in files),
-            *([one.cast(LESSONS)] for one in self._scored),
-        ]
+        few = pc.unique(names["device"]).to_pylist() if names.num_rows <= _FEW_DEVICES else None
+        n_rows = max(_HELD_ROWS // (len(files) + 1), _LEAST_ROWS)
+
+        def read(file: DataFile, devices: Sequence[str] | None, rows: int = _HELD_ROWS) -> Iterator[pa.Table]:
+            return stored.batches(file, LESSONS.names, sensors, devices, rows, encoded=KEY)
+
+        sources = [*(read(file, few, n_rows) for file in files), *([one] for one in self._scored)]
         donors = {sensor: found for sensor in sensors if (found := self._stand_ins(sensor))}
         standing_in = sorted({name for found in donors.values() for name in found})
         if standing_in:
-            others = [one.cast(LESSONS) for one in self._scored]
-            others += [
-                one for file in files for one in stored.batches(file, LESSONS.names, sensors, standing_in)
-            ]
-            sources.append([_of_models(pa.concat_tables([empty_table(LESSONS), *others]), donors)])
-        own = row_fingerprints(models, (*_OF_MODEL, "model_version"))
-        for parts in device_ranges([(LESSONS, one) for one in sources], key=SERIES):
-            every = pa.concat_tables(parts)
-            yield every.filter(to_arrow(np.isin(row_fingerprints(every, _KEY), own))).combine_chunks()
+            others = [*self._scored, *(one for file in files for one in read(file, standing_in))]
+            tables = [empty_table(LESSONS), *(one.cast(LESSONS) for one in others)]
+            sources.append([_of_models(pa.concat_tables(tables), donors)])
+        numbered = [(NUMBERED, (learners.numbered(rows, day) for rows in one)) for one in sources]
+        for parts in device_ranges(numbered, key=("series",)):
+            yield pa.concat_tables(parts).combine_chunks()
 
 
 def _of_models(rows: pa.Table, donors: Mapping[str, Mapping[str, str]]) -> pa.Table:

@@ -118,11 +118,12 @@ class TableRows(TableVersion):
             stored = set(opened.schema_arrow.names)
             needed = [name for name in dict.fromkeys([*names, *wanted]) if name in stored]
             later = [self.schema.field(name) for name in names if name not in stored]
+            among = {name: strings(ids) for name, ids in wanted.items()}
             pieces = (
                 read_pieces(opened, needed, rows, groups) if file.is_own else self._sorted(opened, needed)
             )
             for batch in pieces:
-                kept = only(batch, wanted)
+                kept = only(batch, among)
                 for one in later:
                     kept = kept.append_column(one, pa.nulls(kept.num_rows, one.type))
                 if kept.num_rows:
@@ -208,10 +209,10 @@ class TableRows(TableVersion):
         return polars.from_arrow(self.read(**wanted))
 
 
-def only(rows: pa.Table, wanted: Mapping[str, Sequence[str]]) -> pa.Table:
+def only(rows: pa.Table, wanted: Mapping[str, pa.Array]) -> pa.Table:
     """Keep the rows whose texts are wanted, column by column."""
     for name, texts in wanted.items():
-        is_wanted = are_among(rows[name], strings(texts))
+        is_wanted = are_among(rows[name], texts)
         rows = rows if is_wanted.all() else rows.filter(to_arrow(is_wanted))
     return rows
 

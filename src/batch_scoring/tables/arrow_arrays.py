@@ -117,6 +117,13 @@ def positions(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
     return np.repeat(found, np.diff(to_numpy(runs.run_ends), prepend=0))
 
 
+def codes(texts: pa.ChunkedArray) -> Int:
+    """Number the texts of a column, shape (n,): equal ones alike."""
+    column = texts.combine_chunks() if texts.num_chunks else _nothing(texts.type)
+    column = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    return to_numpy(column.indices)
+
+
 def are_among(texts: pa.ChunkedArray, among: pa.Array) -> Bool:
     """Mark the strings that are among distinct ones, shape (n,)."""
     column = texts.combine_chunks() if texts.num_chunks else _nothing(texts.type)

@@ -1,0 +1,67 @@
+"""The windows that a recalibration learns from are numbered by series, however their files are read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from batch_scoring.scoring import lessons as module
+from batch_scoring.scoring.lessons import KEY, LESSONS, NUMBERED, Excluded, Learners, lessons
+from batch_scoring.tables.arrow_arrays import to_numpy
+
+WINDOW = 300_000_000
+# Device, version and number of the window.
+ROWS = [("a", "1", 1), ("a", "1", 2), ("a", "2", 3), ("b", "1", 0), ("c", "1", 2), ("c", "1", 3)]
+
+
+def learners() -> Learners:
+    names = pa.table([["s", "s"], ["a", "c"], ["1", "1"]], list(KEY))
+    return Learners(names, np.array([2, 0]) * WINDOW, np.array([9, 9]), np.array([1, 1]))
+
+
+def scored(rows: list[tuple[str, str, int]], evidence: float = 1.0) -> pa.Table:
+    device, version, step = zip(*rows, strict=True)
+    start = np.array(step) * WINDOW
+    n = len(rows)
+    values = [["s"] * n, device, start, start + WINDOW, [False] * n, [evidence] * n, version]
+    return pa.Table.from_arrays(
+        [pa.array(one).cast(kind) for one, kind in zip(values, LESSONS.types, strict=True)], schema=LESSONS
+    )
+
+
+@pytest.mark.parametrize("encoded", [(), KEY])
+def test_windows_of_other_series_versions_and_times_do_not_count(encoded):
+    rows = scored(ROWS)
+    for name in encoded:
+        rows = rows.set_column(rows.column_names.index(name), name, rows[name].dictionary_encode())
+    found = learners().numbered(rows, 3 * WINDOW)
+    assert found.schema == NUMBERED
+    assert found["series"].to_pylist() == [0, 1]
+    assert (to_numpy(found["window_start"]) // WINDOW).tolist() == [2, 2]
+    assert learners().numbered(rows.slice(0, 0), 3 * WINDOW).num_rows == 0
+
+
+def test_of_two_rows_of_a_window_the_later_one_counts():
+    learns = learners()
+    first, then = (learns.numbered(scored(ROWS, evidence), 9 * WINDOW) for evidence in (1.0, 2.0))
+    rows = pa.concat_tables([first, then.slice(0, 1)]).combine_chunks()
+    place, series = lessons(rows, learns, Excluded())
+    assert series.tolist() == [0, 1, 1]
+    assert to_numpy(rows["evidence"])[place].tolist() == [2.0, 1.0, 1.0]
+
+
+def test_a_series_is_looked_up_once_for_all_its_windows(monkeypatch):
+    sizes = []
+    plain = module.row_fingerprints
+
+    def counted(rows, key):
+        sizes.append(rows.num_rows)
+        return plain(rows, key)
+
+    monkeypatch.setattr(module, "row_fingerprints", counted)
+    learns = learners()
+    for _ in range(2):
+        found = learns.numbered(scored([("a", "1", step) for step in range(288)]), 288 * WINDOW)
+        assert found.num_rows == 286
+    assert sizes == [2, 1, 1]
