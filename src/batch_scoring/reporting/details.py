@@ -162,8 +162,10 @@ def read_details(
     if not is_complete:
         day, *counts = (to_numpy(view.totals[name]) for name in ("day", "n_windows", "n_anomalies"))
         heat.add(index.find(view.totals), day, *counts)
-    with_faults, with_peaks = (np.unique(index.find(table)) for table in (labelled, incidents))
+    with_faults = np.unique(index.find(labelled))
     peak_starts = np.unique(to_numpy(incidents["peak_at"]))
+    # A series that is anomalous for days has many windows at the peaks of others.
+    peaks = _moments(index.find(incidents), to_numpy(incidents["peak_at"]), peak_starts)
     anomalies, off = [empty_table(_ANOMALOUS)], [(_NONE, _NONE, _NONE)]
     for series, rows, places in prefetched(_wanted_rows(predictions, index, start, end, settings.max_rows)):
         full.add(series, rows, places)
@@ -173,15 +175,22 @@ def read_details(
         if is_complete:
             heat.add(series, time, np.ones(series.size, np.int64), flags.astype(np.int64))
         found = np.flatnonzero(flags)
-        is_peak = np.isin(series[found], with_peaks) & np.isin(time[found], peak_starts)
+        is_peak = np.isin(_moments(series[found], time[found], peak_starts), peaks)
         found = found[is_peak | np.isin(series[found], with_faults)]
         if found.size:
             anomalies.append(_of_anomalies(rows, places[found]))
     charts = [grid.block() for grid, n in ((full, plan.full), (coarse, plan.coarse)) if n]
     anomalous = pa.concat_tables(anomalies, promote_options="default")
     series, begin, until = (np.concatenate([part[n] for part in off]) for n in range(3))
-    peaks = _peaks(incidents, peak_starts, anomalous)
-    return Details(start, charts, heat, peaks, anomalous, join_stretches(series, begin, until, 0))
+    of_incidents = _peaks(incidents, peak_starts, anomalous)
+    return Details(start, charts, heat, of_incidents, anomalous, join_stretches(series, begin, until, 0))
+
+
+def _moments(series: Int, time: Int, times: Int) -> Int:
+    """Number pairs of a series and one of some sorted times, shape (n,); -1 for another time."""
+    place = np.minimum(np.searchsorted(times, time), max(times.size - 1, 0))
+    is_one = times[place] == time if times.size else np.zeros(time.size, bool)
+    return np.where(is_one & (series >= 0), series * times.size + place, -1)
 
 
 def _of_anomalies(rows: pa.Table, place: Int) -> pa.Table:
