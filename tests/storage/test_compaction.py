@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.core.errors import ConflictError
-from batch_scoring.storage.compaction import compact, forget
+from batch_scoring.storage import compaction
+from batch_scoring.storage.compaction import compact, forget, has_new_day, is_yesterday_large
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.schemas import QUARANTINE, READINGS
 from tests.examples import few_examples
+from tests.factories import START
 from tests.row_tables import add, dataset_at, devices, parquet_files, readings, table_at
 
 pytestmark = pytest.mark.slow
@@ -89,6 +91,56 @@ def test_what_it_joins_is_compressed_well_and_what_an_hour_brings_quickly(tmp_pa
     after = compacted(tmp_path)
     codecs = [after.open(file).metadata.row_group(0).column(0).compression for file in after.files()]
     assert codecs == ["ZSTD", "ZSTD", *5 * ["SNAPPY"]]
+
+
+def test_no_more_rows_than_wanted_are_held_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fill(tmp_path, days=2)
+    sizes = []
+    plain = compaction._in_order
+
+    def noted(rows: pa.Table, time: str) -> pa.Table:
+        sizes.append(rows.num_rows)
+        return plain(rows, time)
+
+    monkeypatch.setattr(compaction, "_in_order", noted)
+    monkeypatch.setattr(compaction, "_HELD_ROWS", 10)
+    monkeypatch.setattr(compaction, "_LEAST_ROWS", 2)
+    after = compacted(tmp_path)
+    # Of a day 40 rows in five files; two rows of each file are one series.
+    assert sum(sizes) == 40
+    assert max(sizes) == 10
+    assert rows_of(after) == rows_of(before)
+    assert is_sorted(after)
+
+
+def test_a_text_that_is_missing_comes_last(tmp_path: Path) -> None:
+    names = [(1, "b", None), (1, None, "s"), (0, "a", "s"), (2, "a", "s"), (1, "a", "s")]
+    rows = readings(*((n, device or "", sensor or "", 1.0) for n, device, sensor in names))
+    for place, name in ((2, "sensor"), (1, "device")):
+        texts = pa.array([one[place] for one in names]).dictionary_encode()
+        rows = rows.set_column(rows.schema.get_field_index(name), name, texts)
+    found = compaction._in_order(rows, "timestamp")
+    minutes = [(time - START).seconds // 60 for time in found["timestamp"].to_pylist()]
+    ids = zip(minutes, found["device"].to_pylist(), found["sensor"].to_pylist(), strict=True)
+    assert list(ids) == [(0, "a", "s"), (1, "a", "s"), (2, "a", "s"), (1, None, "s"), (1, "b", None)]
+
+
+def test_yesterday_can_be_left_for_later_where_it_is_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = fill(tmp_path)
+    assert not is_yesterday_large(table, 2)
+    monkeypatch.setattr(compaction, "_MANY_ROWS", 39)
+    assert is_yesterday_large(table, 2)
+    assert not is_yesterday_large(table, 6)
+    change = compact(table, 2, but_yesterday=True)
+    assert change is not None
+    after = table.commit(change)
+    assert files_a_day(after) == [1, 5, 5]
+    assert compact(after, 2, but_yesterday=True) is None
+    assert files_a_day(compacted(tmp_path)) == [1, 1, 5]
+    assert not is_yesterday_large(table_at(tmp_path), 2)
+    assert [has_new_day(table), has_new_day(add(tmp_path, readings((3 * DAY + 59, "a", 1))))] == [False, True]
 
 
 def test_what_is_not_much_stays(tmp_path: Path) -> None:

@@ -5,22 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from batch_scoring.core.moments import DAY_US, MICROSECOND
+from batch_scoring.core.moments import DAY_US, HOUR_US, MICROSECOND
 from batch_scoring.storage.data_file import DataFile, count_days
 from batch_scoring.storage.row_files import has_few_rows
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.table_log import RETENTION
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import device_ranges
 from batch_scoring.tables.pieces import joined_by_month
 
 _SERIES = ("sensor", "device")
 # Pages and drift read days that are not older, and read less where a file holds one.
 _RECENT_US = 31 * DAY_US
+# To join more rows of a day takes longer than an hour of their fleet.
+_MANY_ROWS = 2_000_000
+# Rows that are held at once, and of a file.
+_HELD_ROWS, _LEAST_ROWS = 1_048_576, 4_096
 
 
-def compact(table: RowTable, min_files: int) -> Change | None:
+def is_yesterday_large(table: RowTable, min_files: int) -> bool:
+    """Whether the day before a table's newest one has many files, which take long to join."""
+    newest = max((file.last for file in table.files()), default=0) // DAY_US
+    files = [file for file in table.files() if file.first // DAY_US == file.last // DAY_US == newest - 1]
+    return len(files) >= min_files and sum(file.rows for file in files) > _MANY_ROWS
+
+
+def has_new_day(table: RowTable) -> bool:
+    """Whether a table's newest day is in its first hour."""
+    return max((file.last for file in table.files()), default=0) % DAY_US < HOUR_US
+
+
+def compact(table: RowTable, min_files: int, but_yesterday: bool = False) -> Change | None:
     """Join the files of each finished day that has many, in the order of sensor, device and time.
 
     Of a month that ended long ago, and whose days hold few rows, the files are joined to one.
@@ -31,6 +50,8 @@ def compact(table: RowTable, min_files: int) -> Change | None:
     min_files : int
         Days and months with fewer files stay as they are, but for days of which another program has written
         a file, whose rows may be in any order.
+    but_yesterday : bool
+        Whether the day before the newest one is left for a later run, too.
 
     Returns
     -------
@@ -43,7 +64,7 @@ def compact(table: RowTable, min_files: int) -> Change | None:
     in_months = {file.name for files in months for file in files}
     for file in table.files():
         # The newest day is written to every hour.
-        is_finished = table.time is None or file.last // DAY_US < newest // DAY_US
+        is_finished = table.time is None or file.last // DAY_US < newest // DAY_US - but_yesterday
         if is_finished and file.name not in in_months:
             groups.setdefault((file.day, file.by_month), []).append(file)
     many = [
@@ -130,9 +151,38 @@ def _rows(table: RowTable, files: Sequence[DataFile]) -> Iterator[pa.Table]:
     if table.time is None or not set(_SERIES) <= set(table.schema.names):
         yield from _unsorted(table, files)
         return
-    order = [(name, "ascending") for name in _order(table)]
-    for parts in device_ranges([(table.schema, table.batches(file)) for file in files], key=_SERIES):
-        yield pa.concat_tables(parts).sort_by(order)
+    # Texts are compared and moved as numbers, and written as texts again.
+    texts = [one.name for one in table.schema if pa.types.is_string(one.type)]
+    kinds = {name: pa.dictionary(pa.int32(), pa.string()) for name in texts}
+    schema = pa.schema([(one.name, kinds.get(one.name, one.type)) for one in table.schema])
+    n_rows = max(_HELD_ROWS // len(files), _LEAST_ROWS)
+
+    def read(file: DataFile) -> Iterator[pa.Table]:
+        for rows in table.batches(file, rows=n_rows, encoded=texts):
+            yield pa.Table.from_arrays([_encoded(column) for column in rows.columns], schema=schema)
+
+    for parts in device_ranges([(schema, read(file)) for file in files], key=_SERIES):
+        yield _in_order(pa.concat_tables(parts).combine_chunks(), table.time)
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.dictionary_encode() if pa.types.is_string(column.type) else column
+
+
+def _in_order(rows: pa.Table, time: str) -> pa.Table:
+    """Sort rows by sensor, device and time; of files that follow one another, without a look at times."""
+    series = np.zeros(rows.num_rows, np.int64)
+    for name in _SERIES:
+        column = rows[name].combine_chunks()
+        order = to_numpy(pc.array_sort_indices(column.dictionary)).astype(np.int64)
+        rank = np.append(np.argsort(order), order.size)  # a null comes last
+        series = series * rank.size + rank[to_numpy(column.indices, null=-1)]
+    moment = to_numpy(rows[time])
+    order = np.argsort(series, kind="stable")
+    is_other, step = np.diff(series[order]) != 0, np.diff(moment[order])
+    if not (is_other | (step >= 0)).all():
+        order = np.lexsort((moment, series))
+    return rows.take(to_arrow(order))
 
 
 def _unsorted(table: RowTable, files: Iterable[DataFile]) -> Iterator[pa.Table]:

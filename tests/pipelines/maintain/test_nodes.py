@@ -291,6 +291,29 @@ def test_a_table_that_another_run_writes_is_left_and_the_others_are_done(
     assert fleet.contents()["windows"] == before
 
 
+def test_of_a_large_fleet_a_run_joins_yesterday_of_one_table(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch_scoring.storage.compaction._MANY_ROWS", PER_DAY)
+    before, names = fleet.contents(), ("windows", "predictions")
+
+    def joined(day: int) -> list[str]:
+        days = {name: [file.day for file in fleet.tables[name].load().files()] for name in names}
+        return [name for name in names if days[name].count((START + timedelta(days=day)).date()) == 1]
+
+    # The first hour of a day is that of a recalibration.
+    monkeypatch.setattr("batch_scoring.pipelines.maintain.nodes.has_new_day", lambda table: True)
+    fleet.maintain(**JOIN)
+    assert (joined(0), joined(1)) == (list(names), [])
+    monkeypatch.setattr("batch_scoring.pipelines.maintain.nodes.has_new_day", lambda table: False)
+    for n_joined in (1, 2):
+        fleet.maintain(**JOIN)
+        assert joined(0) == list(names)
+        assert len(joined(1)) == n_joined
+        assert fleet.contents() == before
+    assert fleet.maintain(**JOIN) == {}
+
+
 def test_files_out_of_use_are_deleted_where_a_table_has_changed_or_joining_is_off(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

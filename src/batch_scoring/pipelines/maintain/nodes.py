@@ -18,7 +18,7 @@ from batch_scoring.incidents.update import STEP as FIND_INCIDENTS
 from batch_scoring.pipelines.aggregate.nodes import STEP as AGGREGATE
 from batch_scoring.scoring.daily import ADD_UP
 from batch_scoring.scoring.marks import read_mark
-from batch_scoring.storage.compaction import compact, forget
+from batch_scoring.storage.compaction import compact, forget, has_new_day, is_yesterday_large
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.settings import MaintainParameters
@@ -46,7 +46,7 @@ def maintain_tables(parameters: dict[str, Any], **tables: RowTable) -> dict[str,
     """Maintain tables; the rows that are kept stay as they are.
 
     Rows that a later step has yet to read are kept in any case. A table that another run writes to at the
-    same time is left for the next run.
+    same time is left for the next run, and so is yesterday of a large fleet, but for one table's.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def maintain_tables(parameters: dict[str, Any], **tables: RowTable) -> dict[str,
     """
     settings = read_parameters(MaintainParameters, parameters, "maintain")
     there = {name: table for name, table in tables.items() if table.exists}
-    left = set()
+    left, has_large = set(), False
     for name, table in there.items():
         keep = settings.keep.of(name)
         try:
@@ -70,7 +70,13 @@ def maintain_tables(parameters: dict[str, Any], **tables: RowTable) -> dict[str,
                 unread, needed = (some[name](tables) if name in some else () for some in (_UNREAD, _NEEDED))
                 there[name] = _commit(table, forget(table, keep, unread, needed))
             if settings.compact_from:
-                there[name] = _commit(there[name], compact(there[name], settings.compact_from))
+                # Of a large fleet a run joins yesterday of one table, and none in the first hour of a day, in
+                # which series are recalibrated: the runs of later hours join the others.
+                is_large = is_yesterday_large(there[name], settings.compact_from)
+                has_time = not (has_large or has_new_day(table))
+                change = compact(there[name], settings.compact_from, is_large and not has_time)
+                there[name] = _commit(there[name], change)
+                has_large |= is_large
         except ConflictError as error:
             logger.info("maintain: %s: left for the next run (%s)", name, error)
             left.add(name)
