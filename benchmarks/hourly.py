@@ -53,7 +53,9 @@ HISTORY_DAYS = 90
 SENSORS = 100
 SMALL_FILES, SMALL_FILE_ROWS = 1_000, 200
 # Only where they are asked for.
-LARGE_CASES = ("day-50k", "million")
+LARGE_CASES = ("day-50k", "million", "days")
+# Hour 23 of the first day, the first hour of the third, and its hour 23.
+HOURS_OF_DAYS = (LAST_HOUR, 49, 48 + LAST_HOUR)
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,30 @@ def measure_day(bench: Bench, series: int, case: str = "day") -> None:
     bench.results.hours += [*site.notes(state), hour_row(series, LAST_HOUR, cycles, files[-1])]
     if case == "day":
         bench.results.new_bytes = files[-1].stat().st_size
+
+
+def measure_days(bench: Bench, series: int) -> None:
+    """Hours of the first and the third day in turn, all with `maintain`, as hourly lines have it."""
+    fleet, how = Fleet(series), {"pipelines": (*HOURLY, "maintain")}
+    site = bench.with_models(f"days-{series}", fleet)
+    last = max(HOURS_OF_DAYS)
+    files = [hour_file(site, fleet, hour) for hour in range(1, last + 1)]
+    if not site.has(f"hour-{last - 1}"):
+        site.restore("start")
+        for hour in range(1, last):
+            cycle = run_hour(site, fleet, hour, files[:hour], **how)
+            say(f"{series:,} series, hour {hour}: {cycle.cpu_seconds:.1f} s of the processor")
+            if hour + 1 in HOURS_OF_DAYS:
+                site.save(f"hour-{hour}")
+
+    def again(hour: int) -> Callable[[], Cycle]:
+        def take() -> Cycle:
+            site.restore(f"hour-{hour - 1}")
+            return run_hour(site, fleet, hour, files[:hour], **how)
+
+        return take
+
+    bench.in_turn("days", [(f"hour {hour}", series, again(hour)) for hour in HOURS_OF_DAYS])
 
 
 def polars_runs(
@@ -326,6 +352,7 @@ def cases_of(arguments: argparse.Namespace) -> dict[str, Callable[[Bench], None]
     cases |= {
         "day-50k": lambda bench: measure_day(bench, LARGE, "day of 50,000"),
         "million": measure_million,
+        "days": lambda bench: measure_days(bench, series),
     }
     return cases
 

@@ -30,6 +30,10 @@ FIGURES = (
     Figure("thousand_files_over_one", "`ingest` of 1,000 files over one file of the same rows", 3, False),
     Figure("hundred_sensors_over_one", "100 sensors over one with as many series", 1.5, False),
     Figure("million_over_50k", "hour 1 of 1,000,000 series over 50,000", 22, False),
+    Figure("day_3_over_day_1", "hour 23 of the third day over that of the first", 1.3, False),
+    Figure(
+        "first_hour_over_hour_23", "the first hour of the third day over hour 23 of the first", 2.5, False
+    ),
     Figure("million_peak_gib", "memory of all processes of that hour, GiB", 4, False),
 )
 # Which run over which, by case and name.
@@ -43,6 +47,8 @@ RATIOS = {
     "thousand_files_over_one": (("small files", "1,000"), ("small files", "one")),
     "hundred_sensors_over_one": (("sensors", "100"), ("sensors", "one")),
     "million_over_50k": (("million", "1,000,000"), ("million", "50,000")),
+    "day_3_over_day_1": (("days", "hour 71"), ("days", "hour 23")),
+    "first_hour_over_hour_23": (("days", "hour 49"), ("days", "hour 23")),
 }
 
 Run = Cycle | timed_process.Finished
