@@ -37,8 +37,8 @@ from batch_scoring.tables.schemas import READINGS
 # Rows that are sorted together. With more, the C library would give each array back to the system, and it is
 # slow to get fresh memory.
 RUN_ROWS = 1_000_000
-# Rows that are compared with the table at once, of 8 bytes.
-_COMPARED_ROWS = 32_000_000
+# Rows that are compared with the table at once, of 16 bytes.
+_COMPARED_ROWS = 16_000_000
 # A series has one number: that of its sensor, and in the lower bits that of its device.
 _DEVICE_BITS = 32
 _DEVICE_MASK = (1 << _DEVICE_BITS) - 1
@@ -153,11 +153,11 @@ class RunRows(PlainRows):
     def _are_in(self, table: RowTable, pieces: Sequence[Piece]) -> bool:
         times, mine = [], []
         for rows in map(self.order.table, pieces):
-            time = to_numpy(rows["timestamp"])
-            times += [int(time.min()), int(time.max())]
+            times.append(to_numpy(rows["timestamp"]).copy())  # without the rest of the rows
             mine += [row_fingerprints(some, READINGS_KEY) for some in _slices(rows)]
-        files = table.files(min(times), max(times) + 1, self.staged_ids("sensor"))
-        return bool(files) and holds_one_of(table, files, np.sort(np.concatenate(mine)), READINGS_KEY)
+        time = np.concatenate(times)
+        files = table.files(int(time.min()), int(time.max()) + 1, self.staged_ids("sensor"))
+        return bool(files) and holds_one_of(table, files, np.concatenate(mine), time, READINGS_KEY)
 
     def staged_ids(self, kind: str) -> set[str]:
         """Return the devices or sensors (``kind``) of the rows."""

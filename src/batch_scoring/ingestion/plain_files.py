@@ -26,7 +26,7 @@ from batch_scoring.ingestion.plain_rows import READINGS_KEY, PlainRows, holds_on
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrow_arrays import to_arrow
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import READINGS
@@ -65,7 +65,7 @@ class LongRows(PlainRows):
         if not files:
             return False
         mine = np.concatenate([row_fingerprints(rows, READINGS_KEY) for rows in self._batches()])
-        return holds_one_of(table, files, np.sort(mine), READINGS_KEY)
+        return holds_one_of(table, files, mine, to_numpy(self.rows["timestamp"]), READINGS_KEY)
 
     def staged_ids(self, kind: str) -> set[str]:
         """Return the devices or sensors (``kind``) of the rows."""

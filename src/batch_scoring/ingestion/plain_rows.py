@@ -14,7 +14,7 @@ import pyarrow as pa
 from batch_scoring.core.moments import EPOCH, MICROSECOND
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.arrays import UInt
+from batch_scoring.tables.arrays import Int, UInt
 from batch_scoring.tables.fingerprints import row_fingerprints
 
 if TYPE_CHECKING:
@@ -106,26 +106,31 @@ def holds_one_of(
     table: RowTable,
     files: Iterable[DataFile],
     fingerprints: UInt,
+    times: Int,
     columns: Sequence[str],
     sensors: Iterable[str] | None = None,
 ) -> bool:
     """Whether files of a table hold a row with one of some fingerprints.
+
+    Of an hour with a late reading of yesterday, the files between are not read.
 
     Parameters
     ----------
     table : RowTable
     files : iterable of DataFile
     fingerprints : uint64 array of shape (n,)
-        Sorted; not empty.
+    times : int64 array of shape (n,)
+        The time of each, microseconds since the epoch.
     columns : sequence of str
-        What they are of.
+        What they are of; texts, and the time.
     sensors : iterable of str, optional
         The only ones to look at.
     """
-    last = fingerprints.size - 1
+    texts = [name for name in columns if name != table.time]
     for file in files:
-        for rows in table.batches(file, columns, sensors):
+        near = np.sort(fingerprints[(times >= file.first) & (times <= file.last)])
+        for rows in table.batches(file, columns, sensors, encoded=texts) if near.size else ():
             theirs = row_fingerprints(rows, columns)
-            if (fingerprints[np.minimum(np.searchsorted(fingerprints, theirs), last)] == theirs).any():
+            if (near[np.minimum(np.searchsorted(near, theirs), near.size - 1)] == theirs).any():
                 return True
     return False

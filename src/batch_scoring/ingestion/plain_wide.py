@@ -92,8 +92,7 @@ class WideRows(PlainRows):
                     _TIME: to_arrow(keys.time).cast(READINGS.field(_TIME).type),
                 }
             )
-            known = np.sort(row_fingerprints(mine, _KEY))
-            if holds_one_of(table, files, known, _KEY, sensors):
+            if holds_one_of(table, files, row_fingerprints(mine, _KEY), keys.time, _KEY, sensors):
                 return True
         return False
 

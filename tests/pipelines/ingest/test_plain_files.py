@@ -17,7 +17,7 @@ from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.ingestion import long_runs, plain_files, wide_pieces
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
 from batch_scoring.storage import row_files
-from batch_scoring.storage.row_table import no_change
+from batch_scoring.storage.row_table import RowTable, no_change
 from tests.examples import few_examples
 from tests.pipelines.ingest.ingestion import AT, Store
 
@@ -339,6 +339,28 @@ def test_late_rows_of_the_same_times_are_new_where_their_series_is_another(store
     store.ingest(write(tmp_path / "1.parquet", plain_rows(3)))
     late = [(minute, "c", "s", 1.0) for minute in range(3)]
     assert store.ingest(write(tmp_path / "2.parquet", late))["stored"] == 3
+
+
+@pytest.mark.parametrize("in_runs", [False, True])
+@pytest.mark.usefixtures("without_duckdb")
+def test_of_an_hour_with_a_late_reading_the_hours_between_are_not_read(
+    in_runs: bool, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request
+):
+    for hour in range(4):
+        store.ingest(write(tmp_path / f"{hour}.parquet", plain_rows(3, 60 * hour)))
+    oldest = store.readings_set.load().files()[0].name
+    if in_runs:
+        request.getfixturevalue("short_runs")
+    opened, plain = [], RowTable.open
+
+    def noted(table, file, *more):
+        opened.extend([file.name] if table.time else [])
+        return plain(table, file, *more)
+
+    monkeypatch.setattr(RowTable, "open", noted)
+    new = [*plain_rows(3, 240), (1, "c", "s", 1.0)]
+    assert store.ingest(write(tmp_path / "late.parquet", new))["stored"] == 7
+    assert set(opened) == {oldest}
 
 
 @pytest.mark.parametrize(
