@@ -23,7 +23,13 @@ from batch_scoring.ingestion.capture import is_capture
 from batch_scoring.ingestion.line_protocol import telegraf_records
 from batch_scoring.ingestion.lines import read_lines
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.text_bytes import COMPRESSIONS, open_bytes, open_text, without_compression
+from batch_scoring.ingestion.text_bytes import (
+    COMPRESSIONS,
+    compression,
+    open_bytes,
+    open_text,
+    without_compression,
+)
 
 # File format by the suffix of the name. A new one is either opened in place, see ``source_formats``, or
 # converted here.
@@ -50,6 +56,7 @@ FORMATS = {
     ".zip": "zip",
 }
 _HEAD_BYTES = 1 << 16
+_FIRST_BYTES = 256
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _BATCH_ROWS = 20_000
 
@@ -87,6 +94,8 @@ def readable_form(path: str, file_format: str, settings: IngestSettings, folder:
     InputError
         When the file is broken, or holds not one file.
     """
+    if file_format in ("csv", "json"):
+        path, file_format = _rightly_named(path, file_format, folder)
     is_packed = path.lower().endswith(COMPRESSIONS)
     if is_packed and (file_format not in ("csv", "json") or path.lower().endswith(".bz2")):
         path = _unpacked(path, folder)
@@ -103,6 +112,31 @@ def readable_form(path: str, file_format: str, settings: IngestSettings, folder:
     if file_format in CONVERSIONS:
         converted, made = CONVERSIONS[file_format]
         return converted(path, settings, _new_folder(folder)), made
+    return path, file_format
+
+
+def _rightly_named(path: str, file_format: str, folder: Path) -> tuple[str, str]:
+    """Return a copy and the format of a file of text whose name says otherwise than its bytes.
+
+    Browsers unpack what they load and keep its name, deliveries to buckets pack and do not say so, and
+    loggers write JSON into ``.txt``.
+    """
+    plain, ending = without_compression(path), compression(path)
+    if path.lower() != (plain + ending).lower():
+        copy = _new_folder(folder) / (Path(plain).name + ending)
+        shutil.copyfile(path, copy)
+        return _rightly_named(str(copy), file_format, folder)
+    try:
+        with open_text(path) as file:
+            head = file.read(_FIRST_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
+    except (InputError, OSError, EOFError, zlib.error):
+        return path, file_format  # reading it says why
+    if file_format == "json" and head and head[:1] not in (b"{", b"["):
+        return path, "csv"
+    if file_format == "csv" and re.match(rb'\[?\s*\{\s*"', head):
+        copy = _new_folder(folder) / f"{Path(plain).stem}.json{ending}"
+        shutil.copyfile(path, copy)
+        return str(copy), "json"
     return path, file_format
 
 
@@ -150,6 +184,16 @@ def _only_member(path: str, folder: Path) -> str:
 
 def _is_hidden(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
+
+
+def sheet_names(path: str) -> list[str]:
+    """Return the names of the sheets of a workbook; none of what is no workbook."""
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        return CalamineWorkbook.from_path(path).sheet_names
+    except (CalamineError, OSError, IndexError):
+        return []
 
 
 def _csv_of_workbook(path: str, settings: IngestSettings, folder: Path) -> str:

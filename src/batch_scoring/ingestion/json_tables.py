@@ -243,7 +243,7 @@ def _frame(schema: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Recor
 def _pairs(points: Any) -> list[tuple[Any, Any]]:
     """Return times and values of a list of pairs, or of an object with times as keys; none for all else."""
     if isinstance(points, dict):
-        pairs = list(points.items())
+        pairs = list(points.items()) if _are_epochs(list(points)) else []
     elif isinstance(points, list) and all(isinstance(one, list) and len(one) == 2 for one in points):
         pairs = [(one, other) for one, other in points]
     else:

@@ -11,6 +11,13 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.settings import IngestSettings
 
 _ROLES = ("device", "sensor")
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_CLOCK = r"[-_T. ]?\d\d[-_:.h]?\d\d(?:[-_:.]?\d\d)?Z?"
+_ONE_DATE = (
+    rf"(?:{_YEAR}(?:[-_.]?{_MONTH}[-_.]?{_DAY}(?:{_CLOCK})?|[-_.]{_MONTH})?|{_DAY}[-_.]{_MONTH}[-_.]{_YEAR})"
+)
+# A day with or without a time, a month or a year, as names of files have them, and from one to another.
+DATE = rf"{_ONE_DATE}(?:[-_. ]+(?:to[-_. ]+)?{_ONE_DATE})?"
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ def file_ids(path: str, settings: IngestSettings) -> FileIds:
     {'device': 'unit-a', 'sensor': 'temp'}
     >>> file_ids("in/press-1/motor/temp.csv", IngestSettings(path="{device}/{device}/{sensor}.csv")).given
     {'device': 'press-1/motor', 'sensor': 'temp'}
+    >>> file_ids("in/p-1-2026-03-02.csv", IngestSettings(path="{device}-{date}.csv")).given
+    {'device': 'p-1'}
     >>> file_ids("in/device=unit%20a/1.parquet", IngestSettings()).spare
     {'device': 'unit a'}
     """
@@ -86,9 +95,9 @@ def _pattern(template: str) -> re.Pattern[str]:
     def translated(place: int, part: str) -> str:
         if part in ("{device}", "{sensor}"):
             return f"(?P<{part[1:-1]}{place}>[^/]+?)"
-        return "[^/]*" if part == "*" else re.escape(part)
+        return {"*": "[^/]*", "{date}": DATE}.get(part, re.escape(part))
 
-    parts = re.split(r"(\{device\}|\{sensor\}|\*)", template)
+    parts = re.split(r"(\{device\}|\{sensor\}|\{date\}|\*)", template)
     text = "".join(translated(place, part) for place, part in enumerate(parts))
-    has_suffix = "." in template.rpartition("/")[2].replace("{device}", "").replace("{sensor}", "")
+    has_suffix = "." in re.sub(r"\{\w+\}", "", template.rpartition("/")[2])
     return re.compile(text + ("" if has_suffix else r"(\.[A-Za-z0-9]+)*"))

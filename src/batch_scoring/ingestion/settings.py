@@ -25,7 +25,16 @@ Envelope = Literal[
 # fmt: on
 
 DEFAULT_COLUMNS = {
-    "timestamp": ["timestamp", "ts", "time", "datetime", "_time", "date", "created_at"],
+    "timestamp": [
+        "timestamp",
+        "ts",
+        "time",
+        "datetime",
+        "_time",
+        "date",
+        "created_at",
+        "eventenqueuedutctime",
+    ],
     "device": ["device", "device_id", "deviceid"],
     "sensor": ["sensor", "tag", "metric", "sensor_id", "_field"],
     "value": ["value", "val", "reading", "_value"],
@@ -52,6 +61,8 @@ _NOT_SENSORS = (
 )
 # What brokers of MQTT say of a message.
 _OF_MESSAGES = ("qos", "retain", "retained", "dup", "topic")
+# Of Stream Analytics and ChirpStack.
+_OF_SERVICES = ("partitionid", "iothub.*", "rxinfo*", "txinfo*")
 # Names known since the first version; a source read by them need not be read again by the others.
 _FIRST_KNOWN = {"timestamp": 4, "device": 3, "sensor": 4, "value": 3}
 
@@ -69,7 +80,7 @@ class WideSettings:
     """
 
     sensors: list = field(default_factory=lambda: ["*"])  # type: ignore[type-arg]
-    not_sensors: list = field(default_factory=lambda: [*_NOT_SENSORS, *_OF_MESSAGES])  # type: ignore[type-arg]
+    not_sensors: list = field(default_factory=lambda: [*_NOT_SENSORS, *_OF_MESSAGES, *_OF_SERVICES])  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,8 @@ class IngestSettings(Interpretation):
             name: getattr(self, name) for name in _OF_FORM if getattr(self, name) != getattr(usual, name)
         }
         # Sources read by the names of earlier versions need not be read again.
-        if self.wide not in (usual.wide, WideSettings(not_sensors=list(_NOT_SENSORS))):
+        earlier = ([*_NOT_SENSORS, *_OF_MESSAGES], list(_NOT_SENSORS))
+        if self.wide not in (usual.wide, *(WideSettings(not_sensors=names) for names in earlier)):
             deciding["wide"] = [self.wide.sensors, self.wide.not_sensors]
         if self.quality.column is not None:
             deciding["quality"] = [self.quality.column, self.quality.words]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -17,15 +18,17 @@ import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.column_kinds import kind_of
+from batch_scoring.ingestion.columns import match_columns
 from batch_scoring.ingestion.delimited import csv_relation, row_records
 from batch_scoring.ingestion.envelopes import opened_records
 from batch_scoring.ingestion.events import event_records
 from batch_scoring.ingestion.json_files import json_relation
+from batch_scoring.ingestion.json_paths import Leaf, match_leaves, sensor_names
 from batch_scoring.ingestion.mixed_records import mixed_relation
 from batch_scoring.ingestion.path_ids import FileIds, file_ids
 from batch_scoring.ingestion.relations import RawRelation
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.shapes import find_shape, select_records
+from batch_scoring.ingestion.shapes import find_shape, of_part, select_records
 from batch_scoring.ingestion.sql import escape_glob, identifier, is_number, literal
 
 if TYPE_CHECKING:
@@ -34,8 +37,8 @@ if TYPE_CHECKING:
 SAMPLE_ROWS = 200
 # What a scan adds to the columns of Parquet files: under a usual name it would stand for one of theirs.
 FILE_NAME, FILE_NUMBER = "batch_scoring file name", "batch_scoring file number"
-# Of each column what DuckDB's DESCRIBE says: first its name and its type.
-Described = list[tuple[str, ...]]
+# Of each column, and of each field of one that holds objects: its dotted name, its type and its SQL.
+Described = list[tuple[str, str, str]]
 
 
 def parquet_scan(files: str) -> str:
@@ -90,14 +93,18 @@ def _parquet_relation(
     schema = _parquet_schema(path)
     if schema not in described:
         scan = parquet_scan(literal(escape_glob(path)))
-        described[schema] = connection.execute(
-            f"DESCRIBE SELECT * EXCLUDE (file_row_number, {identifier(FILE_NAME)}) FROM {scan}"
-        ).fetchall()
-    names, types = [row[0] for row in described[schema]], [row[1] for row in described[schema]]
-    shape = find_shape(names, settings, path, lambda: parquet_kinds(path, settings), ids)
+        columns = f"* EXCLUDE (file_row_number, {identifier(FILE_NAME)})"
+        described[schema] = list(_described(connection, scan, columns))
+    names, types, fields = map(list, zip(*described[schema], strict=True))
+    has_objects = fields != [identifier(name) for name in names]
+    match = match_leaves if has_objects else match_columns
+    shape = find_shape(names, settings, path, lambda: parquet_kinds(path, settings), ids, match)
+    if has_objects and shape.sensors:
+        leaves = {at: Leaf(tuple(names[at].split("."))) for at in shape.sensors}
+        shape = replace(shape, sensors=of_part(sensor_names(leaves), ids))
     has_numbers = shape.sensors and all(is_number(types[at]) for at in shape.sensors)
     number = "DOUBLE" if has_numbers else "VARCHAR"
-    columns = ", ".join(f"{identifier(name)} AS column_{at}" for at, name in enumerate(names))
+    columns = ", ".join(f"{field} AS column_{at}" for at, field in enumerate(fields))
     records = (
         f"SELECT {identifier(FILE_NUMBER)} AS source, file_row_number + 1 AS row, {columns} FROM source_rows"
     )
@@ -111,6 +118,26 @@ def _parquet_relation(
         kind="parquet",
         has_quality=shape.has_quality,
     )
+
+
+def _described(
+    connection: duckdb.DuckDBPyConnection, scan: str, columns: str, name: str = "", field: str = ""
+) -> Iterator[tuple[str, str, str]]:
+    """Yield name, type and SQL of columns, in place of one that holds objects those of its fields."""
+    for inner, kind, *_ in connection.execute(f"DESCRIBE SELECT {columns} FROM {scan}").fetchall():
+        path = f"{name}.{inner}" if name else inner
+        sql = f"struct_extract({field}, {literal(inner)})" if field else identifier(inner)
+        if kind.startswith("STRUCT(") and not kind.endswith("]"):
+            yield from _described(connection, scan, f"unnest({sql})", path, sql)
+        else:
+            yield path, kind, sql
+
+
+def without_objects(rows: pa.Table) -> pa.Table:
+    """Return a table with the fields of objects as columns, by dotted names."""
+    while any(map(pa.types.is_struct, rows.schema.types)):
+        rows = rows.flatten()
+    return rows
 
 
 def _csv_relation(
@@ -137,18 +164,17 @@ def _parquet_schema(path: str) -> str:
 def parquet_kinds(path: str, settings: IngestSettings) -> list[str]:
     """Return what each column of a Parquet file holds: by its type, and of text by some rows."""
     with pq.ParquetFile(path) as file:
-        first = next(file.iter_batches(SAMPLE_ROWS), None)
-        schema = file.schema_arrow
-    samples = [None] * len(schema) if first is None else first.columns
-    return [_kind(field.type, sample, settings) for field, sample in zip(schema, samples, strict=True)]
+        first = [*islice(file.iter_batches(SAMPLE_ROWS), 1)]
+        rows = without_objects(pa.Table.from_batches(first, file.schema_arrow))
+    return [_kind(column.type, column, settings) for column in rows.columns]
 
 
-def _kind(kind: pa.DataType, values: pa.Array | None, settings: IngestSettings) -> str:
+def _kind(kind: pa.DataType, values: pa.ChunkedArray, settings: IngestSettings) -> str:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "number"
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return "time"
-    if values is not None and (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return kind_of([text for text in values.to_pylist() if text is not None], settings)
     return "text"
 

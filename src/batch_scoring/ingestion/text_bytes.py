@@ -13,6 +13,7 @@ import pyarrow as pa
 from batch_scoring.core.errors import InputError
 
 COMPRESSIONS = (".gz", ".zst", ".bz2")
+_MAGIC = {".gz": b"\x1f\x8b\x08", ".zst": b"\x28\xb5\x2f\xfd", ".bz2": b"BZh91AY&SY"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK = 1 << 20
 
@@ -23,7 +24,7 @@ def open_text(path: str, encoding: str = "auto") -> IO[bytes]:
     Parameters
     ----------
     path : str
-        Compressed when its name ends in one of ``COMPRESSIONS``.
+        Of a plain file, or of one that is compressed, whatever its name ends in.
     encoding : str
         ``"auto"`` is UTF-8, or UTF-16 where the file has a byte order mark of it; bytes of UTF-8 are passed
         on as they are, unchecked.
@@ -43,14 +44,25 @@ def open_text(path: str, encoding: str = "auto") -> IO[bytes]:
 
 def open_bytes(path: str) -> IO[bytes]:
     """Open a file as its bytes before it was compressed."""
-    name = path.lower()
-    if name.endswith(".gz"):
+    ending = compression(path)
+    if ending == ".gz":
         return cast("IO[bytes]", gzip.open(path, "rb"))
-    if name.endswith(".bz2"):
+    if ending == ".bz2":
         return cast("IO[bytes]", bz2.open(path, "rb"))
-    if name.endswith(".zst"):
+    if ending == ".zst":
         return cast("IO[bytes]", io.BufferedReader(_Zstandard(path), _CHUNK))
     return open(path, "rb")  # noqa: PTH123
+
+
+def compression(path: str) -> str:
+    """Return the suffix that the bytes of a file of text should have: what it is compressed with, or none.
+
+    An empty file has that of its name.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123
+        head = file.read(10)
+    ending = path[len(without_compression(path)) :].lower()
+    return next((one for one, magic in _MAGIC.items() if head.startswith(magic)), "" if head else ending)
 
 
 def without_compression(name: str) -> str:

@@ -20,6 +20,10 @@ _CLOCK = re.compile(
 _DIGITS = re.compile(r"(\d{1,4})([-./ ])(\d{1,2})\2(\d{1,4})(?!\d)")
 _COMPACT_DATE = re.compile(r"(?:19|20)\d{6}(?=[T _-])")
 _WEEK = re.compile(r"(?:19|20)\d\d-W[0-5]\d(?P<day>-[1-7])?")
+_MONTHS = (
+    (YEAR_FIRST, "%Y-%m", re.compile(r"(?:19|20)\d\d-(?:0[1-9]|1[0-2])")),
+    (MONTH_FIRST, "%m/%Y", re.compile(r"(?:0?[1-9]|1[0-2])/(?:19|20)\d\d")),
+)
 _COMPACT_CLOCK = re.compile(r"([T _-])(\d\d){2,3}")
 _DAY_NAME = re.compile(r"(?P<before>[A-Za-z]{3,9})(?P<mark>,? )")
 _NAME = r"(?P<name>[A-Za-z]{3,9})"
@@ -61,11 +65,16 @@ def formats_of(text: str) -> dict[str, list[str]]:
     ({'year': ['%G-W%V-%u %H:%M']}, {'year': ['%G-W%V']})
     >>> formats_of("Tue Nov 24 07:05:00 CET 2026"), formats_of("24. Dezember 2026 7:05")
     ({'named month': ['%a %b %d %H:%M:%S %z %Y']}, {'named month': ['%d. %b %Y %H:%M']})
+    >>> formats_of("2026-11"), formats_of("11/2026")
+    ({'year': ['%Y-%m']}, {'month': ['%m/%Y']})
     >>> formats_of("yesterday")
     {}
     """
     text = spelled_usually(text)
     found: dict[str, list[str]] = {}
+    for first, form, month in _MONTHS:  # the first day of it
+        if month.fullmatch(text):
+            return {first: [form]}
     if re.fullmatch(r"(?:19|20)\d+", text) and len(text) in _COMPACT:
         return {YEAR_FIRST: [_COMPACT[len(text)]]}
     for first, date, rest in _dates(text):

@@ -76,6 +76,8 @@ def open_wide(
 
 def _layout(schema: pa.Schema, path: str, settings: IngestSettings, ids: FileIds) -> Layout | None:
     names = schema.names
+    if any(map(pa.types.is_struct, schema.types)):  # its fields may be sensors, too
+        return None
     shape = find_shape(names, settings, path, lambda: parquet_kinds(path, settings), ids)
     if not shape.sensors or "timestamp" not in shape.roles or len(set(names)) < len(names):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import zipfile
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 from tests.ingestion.shapes.delimited import long_csv
-from tests.ingestion.shapes.fleet import DEVICES, TIMES, Files, Reading, readings, renamed, shape, value
+from tests.ingestion.shapes.fleet import DEVICES, TIMES, Files, Reading, iso, readings, renamed, shape, value
 
 
 def long_table(unit: str = "us", zone: str | None = "UTC") -> pa.Table:
@@ -56,8 +57,8 @@ def zipped(**files: str | bytes) -> bytes:
     return sink.getvalue()
 
 
-def workbook(rows: Sequence[Sequence[object]]) -> bytes:
-    """A workbook of one sheet, as its parts; times are serial days with a format of dates."""
+def workbook(rows: Sequence[Sequence[object]], notes: Sequence[Sequence[object]] = ()) -> bytes:
+    """A workbook of one sheet, or with one of notes before it, as its parts; times are serial days."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
@@ -71,7 +72,13 @@ def workbook(rows: Sequence[Sequence[object]]) -> bytes:
             return f"<c><v>{content!r}</v></c>"
         return f'<c t="inlineStr"><is><t>{content}</t></is></c>'
 
-    sheet = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+    sheets = {"Notes": notes, "Data": rows} if notes else {"Data": rows}
+    parts = {
+        f"xl/worksheets/sheet{n}.xml": f'<worksheet xmlns="{main}"><sheetData>'
+        + "".join(f"<row>{''.join(map(cell, row))}</row>" for row in some)
+        + "</sheetData></worksheet>"
+        for n, some in enumerate(sheets.values(), 1)
+    }
     styles = (  # 22: a date and a time of day
         "<fonts><font/></fonts><fills><fill/></fills><borders><border/></borders><cellStyleXfs><xf/></cellStyleXfs>"
         '<cellXfs><xf/><xf numFmtId="22" applyNumberFormat="1"/></cellXfs>'
@@ -81,18 +88,21 @@ def workbook(rows: Sequence[Sequence[object]]) -> bytes:
             "[Content_Types].xml": f'<Types xmlns="{package}/content-types">'
             f'<Default Extension="rels" ContentType="{relations}"/>'
             f'<Override PartName="/xl/workbook.xml" ContentType="{excel}.sheet.main+xml"/>'
-            f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{excel}.worksheet+xml"/>'
-            f'<Override PartName="/xl/styles.xml" ContentType="{excel}.styles+xml"/></Types>',
+            + "".join(f'<Override PartName="/{part}" ContentType="{excel}.worksheet+xml"/>' for part in parts)
+            + f'<Override PartName="/xl/styles.xml" ContentType="{excel}.styles+xml"/></Types>',
             "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" '
             f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
             "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
-            '<sheet name="Data" sheetId="1" r:id="rId1"/></sheets></workbook>',
+            + "".join(f'<sheet name="{one}" sheetId="{n}" r:id="rId{n}"/>' for n, one in enumerate(sheets, 1))
+            + "</sheets></workbook>",
             "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
-            f'<Relationship Id="rId1" Type="{office}/worksheet" Target="worksheets/sheet1.xml"/>'
-            f'<Relationship Id="rId2" Type="{office}/styles" Target="styles.xml"/></Relationships>',
+            + "".join(
+                f'<Relationship Id="rId{n}" Type="{office}/worksheet" Target="worksheets/sheet{n}.xml"/>'
+                for n in range(1, len(parts) + 1)
+            )
+            + f'<Relationship Id="rId9" Type="{office}/styles" Target="styles.xml"/></Relationships>',
             "xl/styles.xml": f'<styleSheet xmlns="{main}">{styles}</styleSheet>',
-            "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData>'
-            "</worksheet>",
+            **parts,
         }
     )
 
@@ -113,6 +123,27 @@ def _() -> tuple[Files, list[Reading]]:
 @shape("packed with bzip2 (.csv.bz2)", 1)
 def _() -> tuple[Files, list[Reading]]:
     return {"a.csv.bz2": bz2.compress(long_csv().encode())}, readings()
+
+
+@shape("packed with gzip, without its suffix (.csv)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.csv": gzip.compress(long_csv().encode())}, readings()
+
+
+@shape("unpacked on the way, and named as before (.csv.gz)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.csv.gz": long_csv()}, readings()
+
+
+@shape("JSON lines in a .txt", 1)
+def _() -> tuple[Files, list[Reading]]:
+    rows = ({"ts": iso(at), "device": d, "sensor": s, "value": n} for at, d, s, n in readings())
+    return {"a.txt": "".join(json.dumps(row) + "\n" for row in rows)}, readings()
+
+
+@shape("CSV in a .json", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.json": long_csv()}, readings()
 
 
 @shape("a zip of one file", 1)
@@ -174,6 +205,19 @@ def _() -> tuple[Files, list[Reading]]:
         for device, name in enumerate(DEVICES)
     ]
     return {"a.xlsx": workbook(rows)}, renamed(readings())
+
+
+@shape("Parquet with objects in a column", 1)
+def _() -> tuple[Files, list[Reading]]:
+    wide = wide_table()
+    measured = pa.StructArray.from_arrays(
+        [wide["temp"].combine_chunks(), wide["hum"].combine_chunks()], ["temp", "hum"]
+    )
+    sent = pa.StructArray.from_arrays([wide["device"].combine_chunks()], ["device_id"])
+    table = pa.table(
+        {"time": wide["time"], "sent_by": sent, "body": pa.StructArray.from_arrays([measured], ["m"])}
+    )
+    return {"a.parquet": written(table, pq.write_table)}, readings()
 
 
 @shape("a zip of several files", 0)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.source_files import SourceFile, changed_ns
-from batch_scoring.ingestion.text_bytes import COMPRESSIONS, open_bytes
+from batch_scoring.ingestion.text_bytes import COMPRESSIONS, compression, open_bytes
 
 # A file of this size is read whole; of a larger one the beginning, and a part of middle and end.
 WHOLE_BYTES = 1 << 20
@@ -35,7 +37,7 @@ def take_sample(file: SourceFile, folder: Path) -> SourceFile:
     InputError
         When the file cannot be read.
     """
-    suffix = Path(file.path).suffix.lower()
+    suffix = compression(file.path)
     if file.size <= (PART_BYTES if suffix in COMPRESSIONS else WHOLE_BYTES):
         return file
     # With the folders of the original: they may name device and sensor.
@@ -92,6 +94,12 @@ def _write(file: SourceFile, target: Path, suffix: str) -> None:
             batch = next(opened.iter_batches(batch_size=_ROWS), None)
             rows = opened.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
         pq.write_table(rows, target)
+    elif file.path.lower().endswith(".avro"):
+        import fastavro
+
+        with Path(file.path).open("rb") as stream, target.open("wb") as out:
+            records: Any = fastavro.reader(stream)
+            fastavro.writer(out, records.writer_schema, islice(records, _ROWS // 10))
     elif file.format in ("csv", "json"):
         content = _text_sample(file, suffix)
         _pack(content, target, suffix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -14,12 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.ingestion.envelopes import ENVELOPES, NOT_IN_IT, TABLES, envelope_of
+from batch_scoring.ingestion.events import event_records
 from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.sample import read_head
 from batch_scoring.ingestion.inspection.text_form import TextForm, text_form
 from batch_scoring.ingestion.json_paths import Leaf, leaves_of
 from batch_scoring.ingestion.json_tables import opened_texts
 from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.ingestion.source_formats import without_objects
 
 ROWS = 5_000  # of a sample, to look at
 
@@ -59,9 +61,14 @@ def read_table(path: str, file_format: str) -> Table | None:
     if file_format == "csv":
         return _text_table(path)
     if file_format == "json":
-        return _json_table(path)
+        return _json_table(read_head(path).decode("utf-8-sig", "replace"))
+    if file_format == "events":
+        table = _json_table(
+            "\n".join(text for one in event_records(path) for text in one["line"].to_pylist())
+        )
+        return None if table is None else replace(table, what="events of a hub")
     if file_format == "parquet":
-        return _arrow_table(pq.read_table(path), "Parquet")
+        return _arrow_table(without_objects(pq.read_table(path)), "Parquet")
     return None
 
 
@@ -80,8 +87,7 @@ def _text_table(path: str) -> Table | None:
     return Table("text", columns, len(form.rows), form)
 
 
-def _json_table(path: str) -> Table | None:
-    text = read_head(path).decode("utf-8-sig", "replace")
+def _json_table(text: str) -> Table | None:
     values = list(json_values(text))
     if len(values) == 1 and isinstance(values[0], list):
         what, records = "JSON, one array", values[0]
