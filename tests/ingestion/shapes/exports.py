@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from tests.ingestion.shapes.fleet import (
     DEVICES,
@@ -132,10 +132,14 @@ def _() -> tuple[Files, list[Reading]]:
         {
             "deduplicationId": f"{n:08x}",
             "time": f"{at:%Y-%m-%dT%H:%M:%S.120+00:00}",
-            "deviceInfo": {"deviceName": name, "devEui": "0102030405060708", "tenantName": "plant"},
+            "deviceInfo": {"tenantId": "52f1", "deviceName": name, "devEui": "0102030405060708"},
             "fCnt": n,
             "object": values,
-            "rxInfo": [{"rssi": -57, "snr": 10.0}],
+            "rxInfo": [
+                {"gatewayId": "g1", "rssi": -57, "snr": 10.0},
+                {"gatewayId": "g2", "rssi": -90, "snr": 1.0},
+            ],
+            "txInfo": {"frequency": 868100000},
         }
         for n, (at, name, values) in enumerate(per_device())
     )
@@ -316,3 +320,81 @@ def _() -> tuple[Files, list[Reading]]:
     hourly = {"time": [f"{at:%Y-%m-%dT%H:%M}" for at in TIMES], "temp": [value(n, 0, 0) for n in range(30)]}
     text = json.dumps({"latitude": 52.5, "elevation": 38.0, "hourly": hourly}, indent=1)
     return {"meteo.json": text}, renamed(readings([0], [0]), "meteo")
+
+
+@shape("Stream Analytics: its times and the hub's beside the readings", 1)
+def _() -> tuple[Files, list[Reading]]:
+    records = (
+        {
+            "deviceId": name,
+            **values,
+            "EventProcessedUtcTime": iso(at + timedelta(seconds=7)),
+            "PartitionId": 1,
+            "EventEnqueuedUtcTime": iso(at),
+            "IoTHub": {
+                "ConnectionDeviceId": name,
+                "ConnectionDeviceGenerationId": "637",
+                "EnqueuedTime": iso(at),
+            },
+        }
+        for at, name, values in per_device()
+    )
+    return {"out.json": json_lines(records)}, readings()
+
+
+@shape("AWS IoT: states a device reports, with their times", 2)
+def _() -> tuple[Files, list[Reading]]:
+    records = (
+        {
+            "state": {"reported": values},
+            "metadata": {"reported": {"temp": {"timestamp": int(at.timestamp())}}},
+            "version": n,
+            "timestamp": int(at.timestamp()),
+            "thingName": name,
+        }
+        for n, (at, name, values) in enumerate(per_device())
+    )
+    return {"shadow.json": json_lines(records)}, readings()
+
+
+@shape("OPC UA server: NodeId, two times, StatusCode", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        f"ns=2|{d}.{s},{iso(at)},{iso(at)},{n},{'Bad_NoCommunication' if at == TIMES[4] else 'Good'}"
+        for at, d, s, n in readings()
+    )
+    expected = [(at, f"ns=2|{d}.{s}", "Value", n) for at, d, s, n in readings()]
+    return {"opcua.csv": lines("NodeId,SourceTimestamp,ServerTimestamp,Value,StatusCode", rows)}, expected
+
+
+@shape("a file a device and day, in one folder", 2)
+def _() -> tuple[Files, list[Reading]]:
+    files: dict[str, list[str]] = {}
+    for n, at in enumerate(TIMES):
+        for d, device in enumerate(DEVICES):
+            rows = files.setdefault(f"{device}_{at:%Y%m%d}.csv", [])
+            rows.append(f"{iso(at)},{value(n, d, 0)},{value(n, d, 1)}")
+    return {name: lines("time,temp,hum", rows) for name, rows in files.items()}, readings()
+
+
+@shape("a row a month (2026-03)", 2)
+def _() -> tuple[Files, list[Reading]]:
+    months = [datetime(2020 + n // 12, n % 12 + 1, 1, tzinfo=UTC) for n in range(len(TIMES))]
+    rows = (f"{at:%Y-%m},{value(n, 0, 0)}" for n, at in enumerate(months))
+    return {"meter.csv": lines("month,kwh", rows)}, [
+        (at, "meter", "kwh", value(n, 0, 0)) for n, at in enumerate(months)
+    ]
+
+
+@shape("a clock of 12 hours without AM and PM", 0)
+def _() -> tuple[Files, str]:
+    times = [at + timedelta(hours=hours) for hours in (0, 6, 12, 18) for at in TIMES]
+    return {
+        "log.csv": lines("time,temp", (f"{at:%Y-%m-%d %I:%M:%S},20.5" for at in sorted(times)))
+    }, "AM and PM"
+
+
+@shape("milliseconds that a spreadsheet has rounded: 1.77335E+12", 0)
+def _() -> tuple[Files, str]:
+    rows = (f"{at.timestamp() * 1000:.5E},{value(n, 0, 0)}" for n, at in enumerate(TIMES))
+    return {"log.csv": lines("ts,temp", rows)}, "export all digits"

@@ -207,6 +207,12 @@ def _() -> tuple[Files, list[Reading]]:
     return {"a.xlsx": workbook(rows)}, renamed(readings())
 
 
+@shape("Excel workbook: a sheet of notes before the readings", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows: list[Sequence[object]] = [("timestamp", "device", "sensor", "value"), *readings()]
+    return {"a.xlsx": workbook(rows, [("Export of plant 7",), ("by night",)])}, readings()
+
+
 @shape("Parquet with objects in a column", 1)
 def _() -> tuple[Files, list[Reading]]:
     wide = wide_table()

@@ -368,10 +368,8 @@ def _() -> tuple[Files, list[Reading]]:
 def _() -> tuple[Files, list[Reading]]:
     header, *rows = wide_csv("time,temp,hum", time=iso).splitlines()
     parts = {"pump.2026.03": rows[:15], "pump.2026.04": rows[15:]}
-    expected = [
-        (at, "pump.2026.03" if at < TIMES[15] else "pump.2026.04", *rest) for at, _, *rest in readings([0])
-    ]
-    return {f"{name}.csv": lines(header, part) for name, part in parts.items()}, expected
+    files = {f"{name}.csv": lines(header, part) for name, part in parts.items()}
+    return files, renamed(readings([0]), "pump", {})
 
 
 @shape("NASA POWER: a head in words, YEAR, MO, DY, HR, -999", 2)

@@ -244,6 +244,12 @@ def _() -> tuple[Files, list[Reading]]:
     return {"capture.avro": _captured(events)}, readings()
 
 
+@shape("Event Hubs Capture of events with other names", 2)
+def _() -> tuple[Files, list[Reading]]:
+    bodies = [{"id": d, "when": iso(at), "data": both} for at, d, both in per_device()]
+    return {"capture.avro": _captured([(body, {}) for body in bodies])}, readings()
+
+
 def _captured(events: Iterable[tuple[Any, dict[str, str]]]) -> bytes:
     records = [
         {

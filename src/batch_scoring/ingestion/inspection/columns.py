@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from batch_scoring.ingestion.inspection.numbers import NumberLook, number_look
@@ -32,7 +32,7 @@ _NO_SENSORS = (
     "no index idx row rownum nr id uid seq sequence entry lat lon lng latitude longitude label labels "
     "anomaly changepoint target class outlier fault failure attack year month day hour minute second "
     "jahr monat tag stunde record type msgid qos retain ms msec millis millisecond milliseconds millitm "
-    "quality dataintegrity qn numericid"
+    "quality dataintegrity qn numericid version"
 )
 # Numbers that are no measurement, and names that rows go by.
 NO_SENSORS = frozenset(_NO_SENSORS.split())
@@ -130,7 +130,8 @@ class Column:
     def is_remark(self) -> bool:
         """Whether its texts say something of each reading, such as how good it is."""
         are_units = "unit" in self.words and len(self.words) > 1 and all(map(is_unit, set(self.texts)))
-        return are_units or bool(set(self.words[-1:]) & REMARKS)
+        words = self.words[:-1] if self.words[-1:] == ["code"] else self.words  # as in StatusCode
+        return are_units or bool(set(words[-1:]) & REMARKS)
 
     @property
     def is_encoded(self) -> bool:
@@ -181,6 +182,12 @@ def name_words(name: str) -> list[str]:
     return re.findall(r"[a-zäöüß]+|\d+", spaced.lower())
 
 
+def _own_name(name: str) -> str:
+    """Return the last key of a path, with the one before it where that says what it is of: ``device.id``."""
+    *outer, last = name.split(".")
+    return ".".join([*(outer[-1:] if last.lower() in ("id", "name", "eui") else []), last])
+
+
 def best_for(role: str, columns: Sequence[Column]) -> Column | None:
     """Return the column whose name speaks most for a role; None where none does.
 
@@ -189,6 +196,12 @@ def best_for(role: str, columns: Sequence[Column]) -> Column | None:
     fitting = [column for column in columns if column.fit(role)]
     if role == "value":
         fitting = [column for column in fitting if not set(column.words[-1:]) & _CODES]
+    if role == "device":  # deviceInfo.tenantId is less of one than deviceInfo.deviceName
+        return max(
+            fitting,
+            key=lambda one: (replace(one, name=_own_name(one.name)).fit(role), one.fit(role)),
+            default=None,
+        )
     if role in ("sensor", "value"):
         fitting.sort(key=lambda column: column.distinct > 1, reverse=True)
         fitting = [column for column in fitting if (column.distinct > 1) == (fitting[0].distinct > 1)]

@@ -16,10 +16,10 @@ import pyarrow as pa
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.ingestion.envelopes import TABLES
-from batch_scoring.ingestion.file_formats import readable_form
+from batch_scoring.ingestion.file_formats import readable_form, sheet_names
 from batch_scoring.ingestion.inspection.proposal import Proposal, in_envelope, nested, propose, without
-from batch_scoring.ingestion.inspection.repeated_hour import repeated_hour
-from batch_scoring.ingestion.inspection.roles import Roles, choose_roles
+from batch_scoring.ingestion.inspection.repeated_hour import repeated_hour, rounded_times
+from batch_scoring.ingestion.inspection.roles import Roles, choose_roles, roles_as_read
 from batch_scoring.ingestion.inspection.sample import take_sample
 from batch_scoring.ingestion.inspection.table import Table, read_table
 from batch_scoring.ingestion.inspection.trial import Trial, try_reading
@@ -31,6 +31,7 @@ Reader = Callable[[Mapping[str, Any]], Trial]
 
 # Of many files some are looked at, spread over their names.
 MOST_FILES = 6
+_MOST_SHEETS = 10
 # Settings that name what no column names: what is read without them is as good.
 _NAMES = frozenset(("device", "sensor", "path"))
 # Settings that are often not needed.
@@ -97,7 +98,7 @@ class Inspection:
 
 
 def inspect_files(files: Sequence[SourceFile], settings: Mapping[str, Any] | None = None) -> Inspection:
-    """Inspect files, which should be of one form.
+    """Inspect files, which should be of one form; of a workbook, the first sheet that can be read.
 
     Of each file looked at, at most about a megabyte is read; the rest of the work is proportional to that.
 
@@ -114,6 +115,38 @@ def inspect_files(files: Sequence[SourceFile], settings: Mapping[str, Any] | Non
         When no file can be opened.
     """
     present = dict(settings or {})
+    found = _inspected(files, present)
+    if found.looked_at[0].format != "workbook" or present.get("sheet") is not None:
+        return found
+    with found.looked_at[0].opened() as path:
+        names = sheet_names(path)[:_MOST_SHEETS]
+    if len(names) < 2:
+        return found
+    if found.is_readable:
+        return _naming_sheets(found, names[0], names[1:])
+    for name in names[1:]:
+        other = _inspected(files, {**present, "sheet": name})
+        if other.is_readable:
+            settings = {"sheet": name, **other.proposal.settings}
+            full = replace(found, trial=other.trial, table=other.table, roles=other.roles)
+            others = [one for one in names if one != name]
+            return _naming_sheets(
+                replace(full, proposal=replace(other.proposal, settings=settings)), name, others
+            )
+    return found
+
+
+def _naming_sheets(found: Inspection, name: str, others: Sequence[str]) -> Inspection:
+    """Say which sheet is read, and which are not."""
+    listed = ", ".join(map(repr, others))
+    said = (
+        f"the sheet {name!r} is read, and not {listed}; set ingest.sheet, or save them as files of their own"
+    )
+    assumed = [*found.proposal.assumed, ("", said)]
+    return replace(found, proposal=replace(found.proposal, assumed=assumed))
+
+
+def _inspected(files: Sequence[SourceFile], present: Mapping[str, Any]) -> Inspection:
     chosen = _spread(files)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch_folder(present.get("temp_directory")))
@@ -129,11 +162,13 @@ def inspect_files(files: Sequence[SourceFile], settings: Mapping[str, Any] | Non
             raise first_error
 
         def read(proposed: Mapping[str, Any]) -> Trial:
-            return try_reading(samples, merged(present, nested(dict(proposed))))
+            found = try_reading(samples, merged(present, nested(dict(proposed))))
+            # A person knows the file, not its sample.
+            return replace(found, errors=tuple(error.replace(str(folder), "") for error in found.errors))
 
-        table = _look_at(samples[0], present, folder)
+        table = _first_telling(samples, present, folder)
         as_is = read({})
-        roles = None if table is None else choose_roles(table.columns)
+        roles = None if table is None else _roles(table, as_is, present)
         full, best = _proposed(table, roles, files, str(present.get("timezone", "UTC")), as_is, read)
     is_partial = any(one.size != file.size for one, file in zip(samples, chosen, strict=False))
     return Inspection(list(files), chosen, is_partial, table, roles, as_is, full, best)
@@ -160,6 +195,18 @@ def _spread(files: Sequence[SourceFile]) -> list[SourceFile]:
     return list(files[::step])
 
 
+def _first_telling(samples: Sequence[SourceFile], settings: Mapping[str, Any], folder: Path) -> Table | None:
+    """Return the first sample with times and numbers, as notes or labels beside the readings have none."""
+    first: Table | None = None
+    for sample in samples:
+        table = _look_at(sample, settings, folder)
+        roles = None if table is None else choose_roles(table.columns)
+        if roles is not None and roles.time and (roles.value or roles.sensors):
+            return table
+        first = first or table
+    return first
+
+
 def _look_at(sample: SourceFile, settings: Mapping[str, Any], folder: Path) -> Table | None:
     try:
         with sample.opened() as path:
@@ -169,6 +216,13 @@ def _look_at(sample: SourceFile, settings: Mapping[str, Any], folder: Path) -> T
         return replace(table, what="workbook")
     except (InputError, pa.ArrowException, OSError, EOFError, RecursionError, zlib.error):
         return None  # reading it says why
+
+
+def _roles(table: Table, as_is: Trial, present: Mapping[str, Any]) -> Roles:
+    """Return the roles that the columns have where all is read, or else those they may have."""
+    is_read = as_is.is_readable and not as_is.in_error and table.envelope is None
+    known = roles_as_read(table.columns, read_settings(present)) if is_read else None
+    return known or choose_roles(table.columns)
 
 
 def _proposed(
@@ -200,7 +254,8 @@ def _proposed(
     hour = repeated_hour(roles.time[0]) if roles.time and "conflict" in trial.refused else None
     if hour is not None:
         return replace(full, assumed=[*full.assumed, ("", hour)]), trial
-    return _keeping_all(full, trial, read, _telling_apart(table, roles))
+    rounded = rounded_times(roles.time[0]) if roles.time else None
+    return _keeping_all(full, trial, read, _telling_apart(table, roles), rounded)
 
 
 def _fewest(proposal: Proposal, trial: Trial, read: Reader) -> tuple[Proposal, Trial]:
@@ -256,14 +311,14 @@ def _telling_apart(table: Table, roles: Roles) -> list[str]:
 
 
 def _keeping_all(
-    proposal: Proposal, trial: Trial, read: Reader, telling_apart: Sequence[str]
+    proposal: Proposal, trial: Trial, read: Reader, telling_apart: Sequence[str], rounded: str | None
 ) -> tuple[Proposal, Trial]:
     """Propose to join the readings of one time, where many contradict each other and nothing tells why."""
     conflicts = trial.refused.get("conflict")
     if trial.errors or conflicts is None or conflicts.rows < _MANY * trial.readings.num_rows:
         return proposal, trial
-    if telling_apart:
-        sentence = (
+    if rounded or telling_apart:
+        sentence = rounded or (
             f"{conflicts.rows:,} rows have a time, device and sensor of another row; they differ in "
             f"{telling_apart[0]}: set ingest.columns.device or ingest.columns.sensor to it"
         )

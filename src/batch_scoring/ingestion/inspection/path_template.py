@@ -7,6 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from batch_scoring.ingestion.inspection.columns import QUANTITIES, name_words
+from batch_scoring.ingestion.path_ids import DATE
+
+_DATED = re.compile(
+    rf"(?P<before>.*?)(?P<one>[-_. ]*)(?<!\d)(?P<date>{DATE})(?!\d)(?P<two>[-_. ]*)(?P<after>.*)"
+)
 
 
 def path_template(names: Sequence[PurePosixPath], needed: Sequence[str]) -> str | None:
@@ -20,6 +25,8 @@ def path_template(names: Sequence[PurePosixPath], needed: Sequence[str]) -> str 
     '{device}/*/*.csv'
     >>> path_template([PurePosixPath(f"{one}/{part}/t.csv") for one in "ab" for part in "xy"], ["device"])
     '{device}/{sensor}/*.csv'
+    >>> path_template([PurePosixPath(f"{one}_2026-03-02.csv") for one in "ab"], ["device"])
+    '{device}_{date}.csv'
     """
     depths = {len(name.parts) for name in names}
     if len(names) < 2 or len(depths) > 1:
@@ -37,15 +44,51 @@ def path_template(names: Sequence[PurePosixPath], needed: Sequence[str]) -> str 
     is_folder = (
         depth > 1
         and len(folders) > 1
-        and (len({name.name for name in names}) < len(names) or len(folders) == len(names))
+        and (
+            len({name.name for name in names}) < len(names)
+            or len(folders) == len(names)
+            or not any(undated(name.name.removesuffix(suffix)) for name in names)
+        )
     )
     if not is_folder:
-        return f"{{{needed[0]}}}{suffix}"
+        return _of_names([name.name.removesuffix(suffix) for name in names], f"{{{needed[0]}}}", suffix)
     # Of two folders, the inner one names a part of the machine.
     *_, outer, inner = [None, *(telling or [depth - 2])]
     assert inner is not None
     roles = {inner: "{device}"} if outer is None else {outer: "{device}", inner: "{sensor}"}
     return _joined_levels(roles, depth, f"*{suffix}")
+
+
+def undated(stem: str) -> str:
+    """Return what stands before a date in the name of a file, or behind it; the name where it has none.
+
+    Examples
+    --------
+    >>> undated("log_2026-03-02_raw"), undated("20260302T0700Z pump"), undated("2026"), undated("unit 2000")
+    ('log', 'pump', '', 'unit 2000')
+    """
+    found = _dated(stem)
+    return stem if found is None else found["before"] or found["after"]
+
+
+def _dated(stem: str) -> re.Match[str] | None:
+    found = _DATED.fullmatch(stem)
+    # Beside other things, a year alone may be a number like any other.
+    return None if found is None or len(found["date"]) == len("2026") < len(stem) else found
+
+
+def _of_names(stems: Sequence[str], role: str, suffix: str) -> str | None:
+    """Return where names without folders tell what they are of; None where only their dates differ."""
+    found = [match for match in map(_dated, stems) if match is not None]
+    marks = {
+        (one["one"], one["two"], one["after"] if one["before"] else "", one["before"] > "") for one in found
+    }
+    if len(found) < len(stems) or len(marks) > 1:
+        return f"{role}{suffix}"
+    if len(set(map(undated, stems))) == 1:
+        return None
+    ((one, two, after, is_before),) = marks
+    return f"{role}{one}{{date}}{two}{after}{suffix}" if is_before else f"{{date}}{two}{role}{suffix}"
 
 
 def name_quantities(names: Sequence[PurePosixPath]) -> bool:

@@ -13,8 +13,9 @@ from zoneinfo import available_timezones
 from batch_scoring.ingestion.envelopes import TABLES
 from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.numbers import MARKS, MISSING_WORDS
-from batch_scoring.ingestion.inspection.path_template import name_quantities, path_template
+from batch_scoring.ingestion.inspection.path_template import name_quantities, path_template, undated
 from batch_scoring.ingestion.inspection.remarks import holds_bytes, remarks
+from batch_scoring.ingestion.inspection.repeated_hour import half_days
 from batch_scoring.ingestion.inspection.roles import Roles
 from batch_scoring.ingestion.inspection.table import Table
 from batch_scoring.ingestion.inspection.times import ISO
@@ -81,9 +82,15 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     """
     proposal = Proposal()
     if not roles.time:
+        clocks = [one.name for one in table.columns if one.time is not None and one.time.holds == "clock"]
         proposal.lacking.append(
-            "no column is a time; expected one such as 2026-03-02T00:00:00Z: add it to the file"
+            (f"{clocks[0]} is a time of day without a date" if clocks else "no column is a time")
+            + "; expected one such as 2026-03-02T00:00:00Z: add it to the file"
         )
+    halved = next(filter(None, map(half_days, roles.time)), None)
+    if halved is not None:
+        proposal.lacking.append(halved)
+        proposal.assumed.append(("", halved))
     unread = _unread_clock(table, roles)
     if unread is not None:
         proposal.lacking.append(
@@ -106,7 +113,7 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
         proposal.lacking.append(
             f"no column holds numbers{what}; expected one of measured values, or one a sensor"
         )
-    _propose_numbers(values, proposal)
+    _propose_numbers(values, proposal, table.form is not None and table.form.delimiter == ",")
     proposal.assumed.extend(("", said) for said in remarks(table.columns, roles))
     return proposal
 
@@ -119,7 +126,7 @@ def in_envelope(table: Table, files: Sequence[SourceFile]) -> list[Proposal]:
     telling.sort(key=lambda column: (min(column.distinct, 2), column.fit("device")), reverse=True)
     by_tag = [Proposal(envelope | {"columns.device": column.name}) for column in telling[:1]]
     by_file = Proposal(dict(envelope))
-    _fix_by_name("device", PurePosixPath(files[0].name), by_file)
+    _fix_by_name("device", files[0], by_file)
     return [Proposal(dict(envelope)), *by_tag, by_file]
 
 
@@ -170,6 +177,9 @@ def _propose_columns(roles: Roles, files: Sequence[SourceFile], proposal: Propos
         for role, column in (("sensor", roles.sensor), ("value", roles.value)):
             assert column is not None
             settings[f"columns.{role}"] = column.name
+            if role == "sensor" and not column.fit(role):
+                said = f"{column.name}: taken as the names of sensors, such as {column.texts[0]!r}"
+                proposal.assumed.append(("columns.sensor", said))
     elif roles.shape == "wide":
         settings["shape"] = "wide"
         if is_opened or any(one.number is not None and not one.number.is_plain for one in roles.sensors):
@@ -229,7 +239,9 @@ def _propose_path(
 ) -> None:
     """Take what no column says from the paths of the files, or fix it by the name of the one file."""
     names = [PurePosixPath(file.name) for file in files]
-    template = path_template(names, needed)
+    suffix = Counter(name.suffix for name in names).most_common(1)[0][0]  # of readings, not of notes
+    alike = [file for file, name in zip(files, names, strict=True) if name.suffix == suffix]
+    template = path_template([PurePosixPath(file.name) for file in alike], needed)
     if len(needed) == 2 and template is not None and name_quantities(names):
         folder = PurePosixPath(files[0].path).parent.name
         proposal.settings["path"] = template.replace("{device}", "{sensor}")
@@ -241,7 +253,7 @@ def _propose_path(
     if template is not None:
         proposal.settings["path"] = template
     else:
-        _fix_by_name(needed[0], names[0], proposal)
+        _fix_by_name(needed[0], alike[0], proposal)
     if "sensor" in needed and (template is None or "{sensor}" not in template):
         assert roles.value is not None
         proposal.settings["sensor"] = roles.value.name
@@ -250,10 +262,14 @@ def _propose_path(
         )
 
 
-def _fix_by_name(role: str, name: PurePosixPath, proposal: Proposal) -> None:
-    stem = PurePosixPath(without_compression(name.name)).stem
-    proposal.settings[role] = stem
-    proposal.assumed.append((role, f"no column names the {role}: taken as {stem!r}, the name of the file"))
+def _fix_by_name(role: str, file: SourceFile, proposal: Proposal) -> None:
+    path = PurePosixPath(without_compression(file.path))
+    # Tomorrow's file has another date.
+    name, what = undated(path.stem), "the name of the file"
+    if not name:
+        name, what = path.parent.name or path.stem, "its folder"
+    proposal.settings[role] = name
+    proposal.assumed.append((role, f"no column names the {role}: taken as {name!r}, {what}"))
 
 
 def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
@@ -281,7 +297,7 @@ def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
         )
     has_zone = any(look.has_zone for look in looks if look is not None) or "%z" in form
     is_typed = any("tz=" in column.type for column in roles.time)
-    if has_zone or is_typed:
+    if has_zone or is_typed or (first is None and roles.time[0].number is not None):
         return
     stated = next(filter(None, (_zone_in(column.name) for column in roles.time)), None)
     if stated is not None:
@@ -322,7 +338,7 @@ def _zone_in(name: str) -> str | None:
     return f"Etc/GMT{-hours:+d}" if hours else "UTC"
 
 
-def _propose_numbers(values: Sequence[Column], proposal: Proposal) -> None:
+def _propose_numbers(values: Sequence[Column], proposal: Proposal, is_by_commas: bool) -> None:
     looks = [(column, column.number) for column in values if column.number is not None]
     if not looks:
         return
@@ -331,16 +347,22 @@ def _propose_numbers(values: Sequence[Column], proposal: Proposal) -> None:
         MARKS,
         key=lambda marks: (sum(look.readable.get(marks, 0.0) for _, look in looks), -MARKS.index(marks)),
     )
+    unsure = [column.name for column, look in looks if look.is_ambiguous]
+    if unsure and is_by_commas:  # who has a decimal comma seldom writes commas between columns
+        decimal, thousands = ".", ","
     settings["decimal"] = decimal
     if thousands:
         settings["thousands"] = thousands
-    unsure = [column.name for column, look in looks if look.is_ambiguous]
     if unsure:
         proposal.assumed.append(
             (
                 "",
                 f"{', '.join(unsure)}: the comma may be a decimal mark or separate thousands; taken as "
-                + ("thousands" if thousands == "," else "a decimal mark, set ingest.thousands to ',' else"),
+                + (
+                    "thousands, set ingest.decimal to ',' else"
+                    if thousands == ","
+                    else "a decimal mark, set ingest.thousands to ',' else"
+                ),
             )
         )
     missing: Counter[str] = Counter()

@@ -10,6 +10,7 @@ from batch_scoring.ingestion.inspection.roles import Roles
 from batch_scoring.ingestion.inspection.unnamed import is_whole
 
 _FEW = 12
+_NO_NAMES = frozenset(("null", "none", "nan", "n/a", "na", "unknown"))
 # As pandas names a column of two levels in a file.
 _LEVELS = re.compile(r"\('.+', '.+'\)")
 
@@ -25,6 +26,13 @@ def remarks(columns: Sequence[Column], roles: Roles) -> Iterator[str]:
             f"{levels[0]} …: columns of pandas with two levels are sensors of one device; to have a row a "
             "device, write df.stack(0).reset_index()"
         )
+    for named in (roles.device, roles.sensor):
+        blank = [] if named is None else [text for text in named.texts if text.casefold() in _NO_NAMES]
+        if named is not None and blank and len(set(named.texts)) > 1:
+            yield (
+                f"{named.name}: {blank[0]} in {len(blank):,} of the rows is stored as a name like any other; "
+                "if it means that there is none, leave the field empty, and the rows are refused"
+            )
     hours = _hours_among(roles.sensors)
     if hours:
         yield (
@@ -43,6 +51,8 @@ def _of_column(column: Column, values: Sequence[Column]) -> Iterator[str]:
             f"{column.name}: readings are stored whatever it says ({listed}); to refuse bad ones, set "
             f"ingest.quality.column={column.name}, and what is good in ingest.quality.good"
         )
+    elif column.type.startswith(("list", "large_list", "map")):
+        yield f"{column.name}: holds lists, of which nothing is stored; write a row for each value"
     elif column.is_encoded and values:
         yield f"{holds_bytes(column)}, which are not decoded: nothing of them is stored"
     elif column in values and is_whole(column) and len(kinds) > 1:

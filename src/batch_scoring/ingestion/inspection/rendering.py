@@ -78,7 +78,9 @@ def sentence(found: Inspection) -> str:
     if found.proposal.lacking:
         return "; ".join(found.proposal.lacking)
     if found.trial.errors:
-        return found.trial.errors[0]
+        is_one = len(found.trial.errors) < len(found.looked_at) and found.trial.readings.num_rows
+        more = "; other files can be read: move this one elsewhere, or name those by a glob" if is_one else ""
+        return found.trial.errors[0] + more
     refused = found.trial.in_error
     if not refused:
         return "there are no rows; expected a row for each time"

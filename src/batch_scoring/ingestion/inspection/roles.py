@@ -10,6 +10,8 @@ from batch_scoring.ingestion.inspection.columns import Column, best_for
 from batch_scoring.ingestion.inspection.times import ISO
 from batch_scoring.ingestion.inspection.unnamed import unnamed_counters, unnamed_ids
 from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
+from batch_scoring.ingestion.json_paths import match_leaves
+from batch_scoring.ingestion.settings import DEFAULT_COLUMNS, ROLES, IngestSettings
 from batch_scoring.ingestion.time_formats import formats_of
 from batch_scoring.ingestion.time_spelling import OFFSETS
 
@@ -110,11 +112,23 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     reasons |= {column.name: "a sensor: its numbers vary" for column in measured}
     # Of a column without a name ingestion itself makes no sensor.
     left_out = [
-        column for column in rest if column.is_number and column.name and column not in (*measured, device)
+        column
+        for column in rest
+        if (column.is_number or (column.is_clearly_time and column.number)) and column.name
+        if column not in (*measured, device)
     ]
     shape = "series" if len(measured) == 1 and measured[0].fit("value") and device is None else "wide"
     only = measured[0] if shape == "series" else None
     return Roles(shape, time, marks, time_format, device, None, only, measured, left_out, reasons)
+
+
+def roles_as_read(columns: Sequence[Column], settings: IngestSettings) -> Roles | None:
+    """Return the roles that settings give to the columns of a long table; None where they do not name all."""
+    found = match_leaves([column.name for column in columns], settings)
+    if len(found) < len(ROLES):
+        return None
+    time, device, sensor, value = (columns[found[role]] for role in ROLES)
+    return Roles("long", [time], [], "", device, sensor, value)
 
 
 def _time(columns: Sequence[Column]) -> tuple[list[Column], list[str], str]:
@@ -178,10 +192,11 @@ def _are_zones(texts: Sequence[str]) -> bool:
     return all(text in OFFSETS or _OFFSET.fullmatch(text) for text in set(texts))
 
 
-def _telling_time(column: Column) -> tuple[int, bool, bool, int]:
+def _telling_time(column: Column) -> tuple[int, bool, bool, bool, int]:
     """Order columns of times: one that varies first, then one with a zone or of UTC, then by name."""
+    is_usual = column.name.casefold() in DEFAULT_COLUMNS["timestamp"]
     has_zone = column.time is not None and column.time.has_zone
-    return min(column.distinct, 2), has_zone, "utc" in column.words, column.fit("timestamp")
+    return min(column.distinct, 2), has_zone, "utc" in column.words, is_usual, column.fit("timestamp")
 
 
 def _beside(time: Sequence[Column], numbers: list[Column]) -> list[Column]:
