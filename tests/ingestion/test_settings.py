@@ -66,3 +66,11 @@ def test_columns_that_later_versions_leave_out_make_no_source_be_read_again():
     digests = {read_settings({"wide": {"not_sensors": names}}).digest for names in (usual, before)}
     assert digests == {IngestSettings().digest}
     assert read_settings({"wide": {"not_sensors": usual[:3]}}).digest not in digests
+
+
+def test_the_names_of_an_earlier_version_are_the_usual_ones():
+    before = IngestSettings().column_names("timestamp")[:-1]
+    settings = read_settings({"columns": {"timestamp": before}})
+    assert settings.digest == IngestSettings().digest
+    assert not settings.is_named("timestamp")
+    assert read_settings({"columns": {"timestamp": before[:1]}}).is_named("timestamp")

@@ -199,7 +199,7 @@ class IngestSettings(Interpretation):
 
     def is_named(self, role: str) -> bool:
         """Whether the column of a role has been named, rather than left to the usual names."""
-        return self.column_names(role) != DEFAULT_COLUMNS[role]
+        return not _are_usual(role, self.column_names(role))
 
 
 _OF_FORM = (
@@ -241,7 +241,12 @@ def read_settings(values: Mapping[str, Any] | None) -> IngestSettings:
 
 
 def _known_names(role: str, names: list[str]) -> list[str]:
-    return names[: _FIRST_KNOWN[role]] if names == DEFAULT_COLUMNS[role] else names
+    return names[: _FIRST_KNOWN[role]] if _are_usual(role, names) else names
+
+
+def _are_usual(role: str, names: list[str]) -> bool:
+    """Whether names are those of this version or of an earlier one, which had fewer."""
+    return len(names) >= _FIRST_KNOWN[role] and names == DEFAULT_COLUMNS[role][: len(names)]
 
 
 def _read_text(name: str, value: Any) -> str | None:
