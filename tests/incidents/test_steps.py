@@ -117,6 +117,12 @@ def test_another_step_is_no_change_of_unit(factor, offset):
     assert CHANGE_OF_UNIT not in told(stepped(lambda x: factor * x + offset))
 
 
+def test_what_falls_to_nearly_nothing_is_no_hundredth():
+    """A wind that falls asleep: whatever is near 0 lies within a hundredth of what it was."""
+    assert CHANGE_OF_UNIT not in told(stepped(lambda x: 0.002 * x, base=6.0, swing=6.0))
+    assert CHANGE_OF_UNIT not in told(stepped(np.zeros_like, base=6.0, swing=6.0))
+
+
 def test_without_a_day_before_nothing_is_known():
     (text,) = describe_steps(incident(0, DAY), values(daily(2 * DAY)), DAY_US)
     assert text == ""

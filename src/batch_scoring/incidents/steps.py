@@ -35,6 +35,14 @@ class Unit:
     factor: float
     offset: float = 0.0
 
+    def miss(self, before: Float, after: Float) -> Float:
+        """Compute how far a converted value is off, in the finer of both units.
+
+        In the coarser one whatever is near 0 would be a hundredth of anything: a wind that falls asleep.
+        """
+        found: Float = np.abs(self.factor * before + self.offset - after) * max(1.0, 1.0 / self.factor)
+        return found
+
 
 _PAIRS = (
     ("°C", "°F", 1.8, 32.0),
@@ -221,8 +229,8 @@ class _Series:
         n_after = np.bincount(row, minlength=self.n)
         for number, unit in enumerate(UNITS):
             with np.errstate(divide="ignore", invalid="ignore"):
-                wrong = self._median(known, np.abs(unit.factor * usual + unit.offset - self.value)) / away
-                wrong_at_once = np.abs(unit.factor * self.before + unit.offset - self.then) / jump
+                wrong = self._median(known, unit.miss(usual, self.value)) / away
+                wrong_at_once = unit.miss(self.before, self.then) / jump
             back = (value - unit.offset) / unit.factor
             is_inside = (back >= (low - margin)[row]) & (back <= (high + margin)[row])
             n_inside = np.bincount(row[is_inside], minlength=self.n)
