@@ -48,7 +48,7 @@ def summary(detector):
 
 # By version of the fit and detector.
 KNOWN = {
-    (6, "one_class_svm"): {
+    (7, "one_class_svm"): {
         "nu": 1.4,
         "gamma": 1.35981,
         "rho": 15.1924,
@@ -59,7 +59,7 @@ KNOWN = {
         "threshold": 8.43207,
         "train_flag_rate": 0.00833333,
     },
-    (6, "combined"): {
+    (7, "combined"): {
         "nu": 1.4,
         "gamma": 1.35981,
         "rho": 14.9946,

@@ -151,6 +151,16 @@ def test_a_counter_is_judged_by_its_steps():
     assert found["is_anomaly"] == [True, True, False]
 
 
+def test_a_battery_that_goes_on_emptying_is_usual_and_one_that_collapses_is_not():
+    rng = np.random.default_rng(4)
+    X = windows_of(3.6 - 0.2 * np.arange(1000)[:, None] / 1000 + rng.normal(0, 0.01, (1000, 12)))
+    model, message = fitted(X[:600])
+    assert "trend: its levels are taken from the window before" in message
+    assert np.mean(scored(model, X[600:])["is_anomaly"]) < 0.03
+    collapsed = X[700:701] - np.array([0.1, 0, 0.1, 0.1, 0, 0.1])
+    assert scored(model, collapsed)["is_anomaly"] == [True]
+
+
 def test_a_level_is_judged_by_its_hour():
     rng = np.random.default_rng(5)
     hours = np.arange(720) % 24

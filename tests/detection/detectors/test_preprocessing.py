@@ -15,6 +15,7 @@ from batch_scoring.detection.detectors.preprocessing import (
     Ordered,
     Roles,
     find_seasonality,
+    has_steady_trend,
     hour_levels,
     is_counter,
     is_state,
@@ -78,6 +79,24 @@ def test_a_walk_a_ramp_with_resets_and_noise_are_no_counters():
     for values in (walk, sawtooth, rng.normal(size=(300, 12))):
         assert not is_counter(windows_of(values), ROLES)
     assert not is_counter(np.arange(20.0)[:, None], Roles.of(("mean",)))
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        (100.0 - np.arange(400) // 60, True),
+        (np.where(np.arange(400) < 200, 0.0, 5.0), False),
+        (np.arange(400) + 100 * np.sin(np.arange(400) / 24 * 2 * np.pi), False),
+        (np.random.default_rng(1).normal(size=400).cumsum(), False),
+        (np.zeros(400), False),
+    ],
+    ids=["percent of a battery", "step", "cycle that rises", "wanders", "constant"],
+)
+def test_only_what_keeps_to_a_straight_line_has_a_steady_trend(level, expected):
+    assert has_steady_trend(level, np.arange(400)) == expected
+    # Where windows are missing, time goes on.
+    kept = np.arange(400) % 100 < 60
+    assert has_steady_trend(level[kept], np.arange(400)[kept]) == expected
 
 
 def test_the_level_of_an_hour_is_its_median_shrunk():

@@ -35,6 +35,7 @@ from batch_scoring.detection.detectors.preprocessing import (
     Roles,
     Seasonality,
     find_seasonality,
+    has_steady_trend,
     is_counter,
     is_state,
     without_count,
@@ -101,18 +102,20 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     if is_constant(X[:, roles.of_svm]).all():
         return _constant(X, roles, parameters)
     notes: tuple[str, ...] = ()
-    kind = COUNTER if is_counter(X, roles) else PLAIN
+    is_count, n_following = is_counter(X, roles), np.count_nonzero(np.diff(start_us) == series.window_us)
+    is_linked = n_following >= parameters.min_windows
+    if is_count and not is_linked:
+        raise ValueError(
+            "set a longer aggregate.window: a counter is known by its step from the window before, which "
+            f"{len(X) - n_following:,} of {len(X):,} windows lack"
+        )
+    is_trend = is_linked and roles.has_previous_mean and has_steady_trend(X[:, roles.mean], start_us)
+    kind = COUNTER if is_count or is_trend else PLAIN
     counted = X
     if kind == COUNTER:
-        n_following = np.count_nonzero(np.diff(start_us) == series.window_us)
-        if n_following < parameters.min_windows:
-            raise ValueError(
-                "set a longer aggregate.window: a counter is known by its step from the window before, which "
-                f"{len(X) - n_following:,} of {len(X):,} windows lack"
-            )
         counted, is_orphan = without_count(X, roles)
         X, counted, start_us = X[~is_orphan], counted[~is_orphan], start_us[~is_orphan]
-        notes += ("counter: its levels are taken from the window before",)
+        notes += (f"{'counter' if is_count else 'trend'}: its levels are taken from the window before",)
     folds = list(blocks(len(X), parameters))
     found = find_seasonality(counted[:, roles.levels], start_us, folds, zone)
     if found is not None:
