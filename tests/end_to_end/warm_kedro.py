@@ -150,6 +150,8 @@ def _serve(listener: socket.socket) -> None:
     listener.set_inheritable(False)
     for name in _IMPORTS:
         import_module(name)
+    # MLflow reads the names of all installed packages before it logs a first model: a quarter of a small run.
+    import_module("mlflow.utils.requirements_utils").warn_dependency_requirement_mismatches(["mlflow"])
     gc.freeze()  # else each fork copies what its collector looks at, which is all
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that answer
     with DefaultSelector() as waiting:
