@@ -23,6 +23,8 @@ from tests.factories import START
 from tests.predictions import WINDOW
 from tests.tables_on_disk import TableOnDisk
 
+pytestmark = pytest.mark.slow
+
 
 class Site:
     """Incidents, a ledger, and a sink that remembers."""
@@ -60,7 +62,6 @@ def fleet(n, state="open"):
     return [(f"d{i:03}", 0, 1, state) for i in range(n)]
 
 
-@pytest.mark.slow
 def test_deliveries_append_and_the_next_news_join_them(site, monkeypatch):
     monkeypatch.setattr(delivery, "BATCH", 2)
     site.put(*fleet(40))
@@ -144,7 +145,6 @@ def test_a_run_that_looked_before_the_incidents_were_made_anew_sends_nothing_of_
     assert site.got() == [("new@0-1", "opened")]
 
 
-@pytest.mark.slow
 def test_of_two_runs_that_send_one_leaves_the_rest_to_the_other(site, monkeypatch):
     monkeypatch.setattr(delivery, "BATCH", 5)
     site.put(*fleet(50))
@@ -191,7 +191,6 @@ STATES = st.lists(st.sampled_from(["open", "closed", "gone"]), min_size=6, max_s
 RUNS = st.lists(st.tuples(STATES, st.integers(0, 2**32), st.integers(0, 2)), min_size=1, max_size=6)
 
 
-@pytest.mark.slow
 @few_examples
 @given(RUNS)
 def test_each_event_arrives_and_at_most_a_batch_twice_for_each_run_that_ends_early(tmp_path_factory, runs):

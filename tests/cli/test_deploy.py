@@ -13,6 +13,8 @@ from kedro.framework.startup import bootstrap_project
 from batch_scoring.cli import cli
 from batch_scoring.deploy.stream_analytics.query import WindowsQuery
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 RANGES = {"temperature": (-273.15, 10000), "vibration": (0, 10000)}
 

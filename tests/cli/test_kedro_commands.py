@@ -11,6 +11,8 @@ from batch_scoring.cli import cli
 from batch_scoring.pipeline_registry import ORDER
 from tests.cli.conftest import PROJECT
 
+pytestmark = pytest.mark.slow
+
 
 def ask(*arguments):
     return CliRunner().invoke(cli, arguments, obj=bootstrap_project(PROJECT))
@@ -23,7 +25,6 @@ def test_pipelines_are_listed_and_described(project):
     }
 
 
-@pytest.mark.slow
 def test_datasets_are_described(project):
     found = yaml.safe_load(ask("catalog", "describe-datasets", "--pipeline=monitor").output)
     tables = "batch_scoring.datasets.row_tables.RowTableDataset"

@@ -12,6 +12,8 @@ from batch_scoring.datasets.catalog_config import CatalogConfigLoader
 from batch_scoring.datasets.light_catalog import LightCatalog
 from tests.doc_pages import PROJECT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory):

@@ -20,6 +20,8 @@ from tests.factories import make_readings
 from tests.fleet_models import make_model
 from tests.tables_on_disk import TableOnDisk
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = "06_models/published"
 SENSORS = ["pressure", "Pumpe №7/Süd"]
 

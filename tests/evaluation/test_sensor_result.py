@@ -14,6 +14,8 @@ from batch_scoring.operations.annotations import Annotations
 from batch_scoring.pipelines.evaluate.nodes import aggregate_figures, match_events
 from tests.evaluation.small_fleet import SmallFleet, labels
 
+pytestmark = pytest.mark.slow
+
 SENSORS = ("air/flow", "p", "ü")
 KNOWN = labels(("a", "air/flow", 3, 5, "spike"), ("b", "p", 10, 12), ("c", "p", 1, 2), ("a", "gone", 3, 9))
 
@@ -40,7 +42,6 @@ def match(fleet, sensors, run="a run", **given):
     return judged
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("device", [None, ["a", "ç"]])
 def test_the_figures_are_those_of_one_run(fleet, device):
     judged = {}

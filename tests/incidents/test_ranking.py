@@ -24,6 +24,8 @@ from tests.examples import few_examples
 from tests.predictions import WINDOW_US, draw_predictions, put_predictions, window_number
 from tests.tables_on_disk import TableOnDisk
 
+pytestmark = pytest.mark.slow
+
 # Sensor and device; its windows by their number.
 Marks = dict[tuple[str, str], dict[int, str]]
 RULES = RollUpRules(
@@ -106,7 +108,6 @@ PIECE = st.dictionaries(
 )
 
 
-@pytest.mark.slow
 @few_examples
 @given(st.lists(PIECE, min_size=1, max_size=5))
 def test_the_list_does_not_depend_on_how_readings_came(tmp_path_factory, pieces):

@@ -11,6 +11,8 @@ from tests.examples import few_examples
 from tests.incidents.test_update import DAY_WINDOWS, Fleet, changed
 from tests.predictions import WINDOW_US
 
+pytestmark = pytest.mark.slow
+
 RULES = JoinRules(tolerated_gap=1, cool_down_us=4 * WINDOW_US)
 # The day before, on which nothing happened, in which the series is at the higher level from window 40 on.
 USUAL = "." * 40 + "h" * 40
@@ -99,7 +101,6 @@ PIECE = st.dictionaries(
 )
 
 
-@pytest.mark.slow
 @few_examples
 @given(st.lists(PIECE, min_size=1, max_size=5), st.booleans())
 def test_shifts_do_not_depend_on_how_predictions_came(tmp_path_factory, pieces, begins_with_one):
@@ -119,7 +120,6 @@ def test_shifts_do_not_depend_on_how_predictions_came(tmp_path_factory, pieces, 
     assert grown.rows() == anew.rows()
 
 
-@pytest.mark.slow
 def test_what_comes_hour_by_hour_ends_in_the_same_shift(tmp_path):
     text = USUAL.ljust(DAY_WINDOWS, ".") + BEFORE + "H" + "h" * 9 + "1" + "." * 12
     grown, anew = Fleet(tmp_path / "grown", RULES), Fleet(tmp_path / "anew", RULES)

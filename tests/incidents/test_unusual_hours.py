@@ -18,6 +18,8 @@ from tests.factories import START
 from tests.incidents.test_update import Fleet, changed
 from tests.predictions import WINDOW, WINDOW_US
 
+pytestmark = pytest.mark.slow
+
 RULES = JoinRules(tolerated_gap=1, cool_down_us=12 * WINDOW_US)
 QUIET, RARE = "." * 12, "rr.rrr.rrrr."
 
@@ -113,7 +115,6 @@ PIECE = st.dictionaries(
 )
 
 
-@pytest.mark.slow
 @few_examples
 @given(st.lists(PIECE, min_size=1, max_size=5), st.sampled_from([2, 6, 12, 20]))
 def test_marks_do_not_depend_on_how_predictions_came(tmp_path_factory, pieces, cool_down):

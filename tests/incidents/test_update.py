@@ -21,6 +21,8 @@ from tests.factories import DAY_US, START_US
 from tests.predictions import WINDOW_US, draw_predictions, put_predictions, window_number
 from tests.tables_on_disk import TableOnDisk
 
+pytestmark = pytest.mark.slow
+
 Windows = dict[tuple[str, str], dict[int, str]]
 
 DAY_WINDOWS = 288
@@ -89,7 +91,6 @@ def changed(windows: Windows, piece: dict[tuple[str, str], tuple[int, str]]) -> 
     return after
 
 
-@pytest.mark.slow
 @few_examples
 @given(st.lists(st.tuples(PIECE, st.booleans()), min_size=1, max_size=6), RULES)
 def test_incidents_do_not_depend_on_how_predictions_came(tmp_path_factory, pieces, rules):
@@ -189,7 +190,6 @@ def test_predictions_that_were_deleted_and_scored_again_are_joined_anew(fleet, t
     assert ended(fleet) == [("s", "c", 0, 1, "closed")]
 
 
-@pytest.mark.slow
 def test_compaction_changes_nothing(fleet):
     first, second = {20: "1"}, {3 * DAY_WINDOWS: "2", 3 * DAY_WINDOWS + 9: "."}
     fleet.put(ALERT)
@@ -248,7 +248,6 @@ def test_incidents_of_dropped_days_stay(aged):
     assert ended(aged) == aged.before
 
 
-@pytest.mark.slow
 def test_late_windows_after_dropped_days_extend_what_is_known(aged):
     aged.late("over", 300, "1")
     aged.late("silent", 400, ".")

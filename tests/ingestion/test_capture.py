@@ -16,6 +16,8 @@ from batch_scoring.ingestion import capture
 from batch_scoring.ingestion.capture import captured_events
 from tests.pipelines.ingest.ingestion import Store
 
+pytestmark = pytest.mark.slow
+
 # As the service's documentation gives it.
 CAPTURE_SCHEMA = {
     "type": "record",
@@ -141,7 +143,6 @@ def test_the_batches_are_cut_by_events_and_bytes(tmp_path: Path, monkeypatch: py
     assert [len(batch) for batch in captured_events(str(path))] == [2, 1, 2, 1]
 
 
-@pytest.mark.slow
 def test_a_large_file_is_read_in_bounded_memory(tmp_path: Path):
     path = write_capture(tmp_path / "a.avro", *[bytes(100_000)] * 600, codec="deflate")
     tracemalloc.start()

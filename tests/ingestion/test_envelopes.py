@@ -22,6 +22,8 @@ from tests.ingestion.test_cases import AT, ROWS, STORED, ingest
 from tests.pipelines.ingest.ingestion import Store, write_json_lines, write_lines
 from tests.pipelines.ingest.test_events import land
 
+pytestmark = pytest.mark.slow
+
 
 def routed(encoded: bool = True, **properties: Any) -> list[dict[str, Any]]:
     """Messages as IoT Hub routes them to Blob Storage."""
@@ -151,7 +153,6 @@ def test_a_senml_name_may_be_whole(store: Store, tmp_path: Path):
     ]
 
 
-@pytest.mark.slow
 def test_telegraf_is_read(store: Store, tmp_path: Path):
     metrics = [
         {

@@ -7,6 +7,8 @@ import pytest
 
 from tests.pipelines.ingest.ingestion import Store, row, write_csv, write_parquet
 
+pytestmark = pytest.mark.slow
+
 DAY = 1_767_571_200_000_000
 
 
@@ -20,7 +22,6 @@ def write(path: Path, kind: str, devices: list[str], minute: int = 0) -> Path:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_run_with_too_many_new_devices_refuses_these_and_stores_the_others(
     store: Store, tmp_path: Path, kind: str

@@ -20,6 +20,8 @@ from tests.fleet_models import make_model
 from tests.jobs.engines import MemoryEngine
 from tests.tables_on_disk import TableOnDisk
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SETTINGS = JobsParameters()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.plant.devices import Devices
@@ -13,6 +14,8 @@ from batch_scoring.plant.settings import DomainParameters
 from batch_scoring.tables.arrow_arrays import to_numpy
 from tests.factories import make_windows
 from tests.tables_on_disk import TableOnDisk
+
+pytestmark = pytest.mark.slow
 
 FEATURES = ["mean", "min", "max", "diff_mean"]
 

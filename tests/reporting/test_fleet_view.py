@@ -9,6 +9,8 @@ from batch_scoring.core.ids import Selection
 from batch_scoring.reporting.fleet_view import EVERYTHING, FleetView, view_fleet
 from tests.reporting.fleet_factory import START, fleet_of, prediction_rows, tables_of, unscored_rows
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 
@@ -102,7 +104,6 @@ def test_a_fleet_without_any_prediction_still_has_its_totals():
     ]
 
 
-@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     st.lists(

@@ -9,6 +9,8 @@ from batch_scoring.reporting.page_data import collect_page_data
 from batch_scoring.reporting.settings import ReportParameters
 from tests.reporting.fleet_factory import START, fleet_of, gather, prediction_rows
 
+pytestmark = pytest.mark.slow
+
 AT = START.timestamp()
 
 

@@ -10,6 +10,8 @@ from batch_scoring.tables.schemas import GAPS
 from tests.reporting import fleet_factory
 from tests.reporting.fleet_factory import START, fleet_of, gather, prediction_rows
 
+pytestmark = pytest.mark.slow
+
 TEN = [1.0] * 10
 
 
@@ -109,7 +111,6 @@ def test_what_is_no_incident_yet_is_not_listed(monkeypatch):
     assert (found.devices.num_rows, found.of_page.num_rows) == (0, 0)
 
 
-@pytest.mark.slow
 def test_a_workspace_that_nobody_looked_for_incidents_in_is_told_from_one_without_any():
     rows = prediction_rows("a")
 

@@ -6,6 +6,8 @@ import pytest
 from batch_scoring.reporting.known_faults import FoundFaults
 from tests.reporting.fleet_factory import START, fault_rows, fleet_of, gather, prediction_rows
 
+pytestmark = pytest.mark.slow
+
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 
@@ -86,7 +88,6 @@ def test_false_alarms_are_told_a_device_and_day():
     assert found.false_alarms_per_device_day == 2.5
 
 
-@pytest.mark.slow
 def test_faults_are_compared_with_the_whole_days_of_which_all_windows_are_read():
     faults = [fault(start=1440 * i + 5, end=1440 * i + 10) for i in range(3)]
     tables = [prediction_rows("a", values=[1] * 4, anomalies=[1, 3], start=START + i * DAY) for i in range(3)]

@@ -27,6 +27,8 @@ from tests.reporting.fleet_factory import (
 )
 from tests.row_tables import dataset_at, table_at
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 
 

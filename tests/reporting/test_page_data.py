@@ -17,6 +17,8 @@ from tests.reporting.fleet_factory import (
     prediction_rows,
 )
 
+pytestmark = pytest.mark.slow
+
 NAN = float("nan")
 DAY = timedelta(days=1)
 
@@ -98,7 +100,6 @@ def test_charts_begin_with_the_newest_hours_where_not_all_windows_are_read():
     assert unpacked(chart["value"], "f4").tolist() == [7] * 4 + [8] * 12
 
 
-@pytest.mark.slow
 def test_counts_beyond_16_bits_take_32():
     second = timedelta(seconds=1)
     rows = prediction_rows("a", values=[1] * 70_000, window=second)
@@ -147,7 +148,6 @@ def test_a_fleet_without_predictions_makes_an_empty_page():
     assert (data["start"], data["devices"], data["charts"]) == (None, [], [])
 
 
-@pytest.mark.slow
 def test_the_page_of_a_large_fleet_stays_small():
     fleet = make_fleet(60, 2)
     small = write_json(

@@ -30,6 +30,8 @@ from tests.doc_pages import PROJECT
 from tests.reporting.fleet_factory import make_fleet, tables_of
 from tests.row_tables import dataset_at, table_at
 
+pytestmark = pytest.mark.slow
+
 OBSERVABILITY = PROJECT / "deploy/observability"
 METRIC = re.compile(rf"\b{PREFIX}\w+")
 
@@ -78,7 +80,6 @@ def run_of(hours_ago=0.0, is_success=True):
     return LastRun(ended - timedelta(minutes=1), ended, is_success, {"score": 2.0}, counts).after(None)
 
 
-@pytest.mark.slow
 def test_the_file_is_what_promtool_calls_good(workspace, tmp_path):
     path = tmp_path / "batch_scoring.prom"
     write_textfile(path, registry_of(workspace, run_of))
@@ -157,7 +158,6 @@ def test_panels_do_not_overlap_and_have_ids_of_their_own():
     assert max(x for x, _ in cells) < 24
 
 
-@pytest.mark.slow
 def test_the_real_prometheus_scrapes_draws_and_raises_alerts(workspace, tmp_path):
     """Its rules fire on a workspace whose last success is four hours old, and each query has an answer."""
     prometheus = program("prometheus")

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pyarrow as pa
+import pytest
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.reporting.fleet_view import EVERYTHING, view_fleet
@@ -19,6 +20,8 @@ from tests.reporting.fleet_factory import (
     tables_of,
     unscored_rows,
 )
+
+pytestmark = pytest.mark.slow
 
 DAY = timedelta(days=1)
 

@@ -16,6 +16,8 @@ from tests.reporting.fleet_factory import (
     status_rows,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def summary_of(fleet: Fleet) -> dict:
     return summarise(gather(fleet), "there")
@@ -133,7 +135,6 @@ def test_a_summary_of_nothing_says_so():
     assert "Windows                  0" in text
 
 
-@pytest.mark.slow
 def test_the_text_stays_within_30_lines_of_110_characters_whatever_the_fleet():
     fleet = make_fleet(
         12, 2, sensors=[f"sensor-{i}-{'x' * 60}" for i in range(8)], names=["d" * 150, "\x1b[2Jred"]

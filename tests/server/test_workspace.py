@@ -9,6 +9,8 @@ from tests.reporting.fleet_factory import fleet_of, prediction_rows
 from tests.row_tables import readings
 from tests.server.sites import site_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def site():

@@ -20,6 +20,8 @@ from tests.bucket_storage import ON_S3, put_as_another
 from tests.emulators.faulty_proxy import ANSWERS, Fault, FaultyProxy
 from tests.row_tables import add, dataset_at, devices, readings, table_at
 
+pytestmark = pytest.mark.slow
+
 FOREVER = 10_000
 buckets = pytest.mark.parametrize("remote", [ON_S3, "gs"], indirect=True)
 s3 = pytest.mark.parametrize("remote", [ON_S3], indirect=True)
@@ -88,7 +90,6 @@ except ConflictError:
 
 
 # Over Google's the library's condition meets our own stand-in.
-@pytest.mark.slow
 @pytest.mark.parametrize("remote", [ON_S3, pytest.param("gs", marks=pytest.mark.long)], indirect=True)
 def test_of_four_processes_that_commit_the_same_step_one_does(remote: str, trials: int):
     url = f"{remote}/readings"

@@ -16,6 +16,8 @@ from batch_scoring.storage import blob_retry, blob_service, open_folder
 from tests.emulators.azurite import ACCOUNT, new_key
 from tests.emulators.faulty_proxy import Fault
 
+pytestmark = pytest.mark.slow
+
 BIG = os.urandom(20 << 20)
 FOREVER = 10_000
 azurite = pytest.mark.azurite

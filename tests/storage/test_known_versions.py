@@ -1,6 +1,10 @@
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from batch_scoring.storage.known_versions import KnownVersions
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_listing_says_what_exists_below_its_prefix_and_of_its_suffix_only():

@@ -10,6 +10,8 @@ from batch_scoring.storage import open_folder
 from batch_scoring.storage.known_versions import forget_versions
 from batch_scoring.storage.local import LocalFolder, atomic_file
 
+pytestmark = pytest.mark.slow
+
 
 def in_another_process(path, data):
     """Write a file as another run does."""

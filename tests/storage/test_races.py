@@ -19,6 +19,8 @@ from tests.bucket_storage import put_as_another
 from tests.emulators.faulty_proxy import Fault
 from tests.fleet_models import make_model
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 
 
@@ -141,7 +143,6 @@ while True:
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "remote", [pytest.param("abfs", marks=pytest.mark.azurite), "s3"], indirect=True
 )  # a bucket of either service stores a file by one request

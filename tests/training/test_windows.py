@@ -21,6 +21,8 @@ from tests.factories import DAY_US, MINUTE_US, START, START_US, make_windows
 from tests.incidents.test_calendar import entries
 from tests.tables_on_disk import TableOnDisk
 
+pytestmark = pytest.mark.slow
+
 LATER = datetime(2026, 3, 1, tzinfo=UTC)
 ALL = TrainParameters(share=1.0)
 
@@ -49,7 +51,6 @@ def read(windows, devices=None):
     )
 
 
-@pytest.mark.slow
 @given(hours=st.integers(-3, 80), length=st.integers(1, 80), now=st.integers(-3, 80), others=st.booleans())
 def test_just_the_windows_inside_the_range_that_have_ended_are_read(
     tmp_path_factory, hours, length, now, others
@@ -161,7 +162,6 @@ def test_the_share_is_of_the_windows_and_one_clock_that_was_not_set_does_not_mov
     assert set(rows["device"].to_pylist()) == {"a", "b"} and rows.num_rows > 2 * 280
 
 
-@pytest.mark.slow
 def test_a_device_with_a_long_history_does_not_end_the_training_before_others_began(tmp_path):
     table = TableOnDisk(tmp_path, "window_start")
     for day in range(-40, 2):
@@ -295,7 +295,6 @@ def days_of(windows, device):
     return sorted(set(((mine - START_US) // DAY_US).tolist()))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "expected"),
     [(1, [1, 2]), (4, [4, 5]), (7, [7, 8]), (9, [9])],

@@ -12,6 +12,8 @@ import pytest
 
 from tests.alerts.sinks.forms import EVERY, HARD, opened, settings_of
 
+pytestmark = pytest.mark.slow
+
 HOME = Path(os.environ.get("CARDS") or Path(__file__).parents[3] / ".cards")
 # Reads a card as version 1.4 and prints each complaint, and the card as the library would write it.
 PROGRAM = """

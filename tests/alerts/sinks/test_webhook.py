@@ -11,6 +11,8 @@ from batch_scoring.alerts.sinks.webhook import WebhookSink
 from tests.alerts.events import make_message
 from tests.alerts.ledgers import ledger_of
 
+pytestmark = pytest.mark.slow
+
 
 def make_sink(receiver, **more):
     pauses = []

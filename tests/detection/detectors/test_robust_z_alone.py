@@ -12,6 +12,8 @@ from tests.detection.detectors.robust_z_alone import robust_z
 from tests.factories import DAY_US, make_windows
 from tests.pipelines.train.test_nodes import Workspace
 
+pytestmark = pytest.mark.slow
+
 RATE = 0.02
 FIT = {"detector": "robust_z", "threshold": "calibrated", "false_alarm_rate": RATE}
 FEATURES = ["mean", "f1"]

@@ -18,6 +18,8 @@ from tests.examples import few_examples
 from tests.factories import DAY_US, MINUTE_US, make_readings
 from tests.row_tables import add, dataset_at, table_at
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"window": "5m", "features": ["mean", "count", "diff_mean"], "min_readings": 1}
 DAY = 1440
 ORDER = [(name, "ascending") for name in ("sensor", "device", "window_start")]
@@ -172,7 +174,6 @@ def test_the_first_window_of_a_day_knows_the_last_of_the_day_before(work):
     assert work.column("diff_mean") == [0, 4, 0, 2]
 
 
-@pytest.mark.slow
 @few_examples
 @given(
     st.lists(
@@ -369,7 +370,6 @@ def test_a_run_that_is_overtaken_while_it_aggregates_does_its_work_again(work):
     assert work.aggregate() == []
 
 
-@pytest.mark.slow
 def test_a_reading_older_than_those_that_are_kept_leaves_the_windows_as_they_are(work, caplog):
     work.add(*(day_of([day * DAY, day * DAY + 1], [1, 3]) for day in range(10)))
     work.aggregate()
@@ -401,7 +401,6 @@ def test_a_history_of_few_rows_a_day_is_in_a_file_a_month(work):
     assert [file.by_month for file in work.windows.files()].count(True) == 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("minutes", "window", "suits"),
     [(1440, "5m", "7d"), (5, "5m", "30m"), (5, "30m", None), (1440, "7d", None)],
@@ -419,7 +418,6 @@ def test_windows_that_hold_one_reading_are_said_once_with_a_length_that_suits(
     assert [one for one in caplog.records if one.levelname == "WARNING"] == []
 
 
-@pytest.mark.slow
 def test_the_first_readings_choose_the_length_of_all_windows(work):
     n = 7 * DAY // 10
     work.add(make_readings([i * 10 for i in range(n)], list(range(n))), by_month=True)

@@ -29,6 +29,8 @@ from tests.reporting.fleet_factory import (
     unscored_rows,
 )
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 
@@ -54,7 +56,6 @@ def test_the_pipeline_writes_page_table_and_summary():
     assert len(outputs["status_table"]) == 24
 
 
-@pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes():
     first, second = (run_report(make_fleet(3, 1)) for _ in range(2))
 
@@ -62,7 +63,6 @@ def test_the_same_tables_give_the_same_bytes():
     assert first["run_summary_text"] == second["run_summary_text"]
 
 
-@pytest.mark.slow
 def test_a_page_made_of_copies_is_the_same(monkeypatch):
     expected = run_report(make_fleet(4, 2))
     monkeypatch.setattr(series_copies, "MIN_ROWS", 1)

@@ -7,6 +7,8 @@ import pytest
 from tests.reporting.fleet_factory import fleet_of, prediction_rows
 from tests.server.sites import site_of
 
+pytestmark = pytest.mark.slow
+
 BLANKS = " pump 3 "
 
 

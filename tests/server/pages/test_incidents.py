@@ -10,6 +10,8 @@ from batch_scoring.tables.schemas import INCIDENT_ACTIONS, SILENCES
 from tests.reporting.fleet_factory import fleet_of, prediction_rows
 from tests.server.sites import copy_of, devices_of, site_of
 
+pytestmark = pytest.mark.slow
+
 N = 60
 PUMP = {"device": "pump-1"}
 

@@ -2,12 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from batch_scoring.core.processes import host, process
 from batch_scoring.jobs.records import JobRecord, Records
 from batch_scoring.jobs.specs import JobSpec, State
 from batch_scoring.reporting.run_records import FAILED, RunRecord
 from tests.reporting.fleet_factory import fleet_of, prediction_rows
 from tests.server.sites import site_of
+
+pytestmark = pytest.mark.slow
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 

@@ -9,6 +9,8 @@ from batch_scoring.tables.schemas import PREDICTIONS, READINGS
 from tests.factories import MINUTE_US, START_US
 from tests.row_tables import add, readings, table_at
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def table(tmp_path):
