@@ -15,6 +15,7 @@ from tests.emulators import azurite as emulator
 from tests.emulators.certificates import make_certificate
 from tests.emulators.identity import Identity, IdentityServer, TokenError, issue, read
 from tests.emulators.ports import lasting_port
+from tests.waiting import PATIENCE_SECONDS
 
 STORAGE = "https://storage.azure.com"
 ONE = Identity("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222", "/the/one")
@@ -90,7 +91,7 @@ def azurite_with_identities(tmp_path):
         yield f"https://127.0.0.1:{port}/{emulator.ACCOUNT}", str(certificate)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_SECONDS)
         process.stdout.close()
 
 

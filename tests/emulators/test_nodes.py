@@ -6,6 +6,7 @@ import pytest
 from tests.emulators.node_faults import Fault, Faults
 from tests.emulators.nodes import Nodes
 from tests.emulators.work import OUT, End, Work, run_process
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow  # processes
 
@@ -49,7 +50,7 @@ def test_jobs_wait_for_a_node_and_run_oldest_first(nodes, jobs):
     assert jobs.outcomes == []
     nodes.target(1)
     assert nodes.counts() == {"starting": 1}
-    assert nodes.wait_quiet(10)
+    assert nodes.wait_quiet(PATIENCE_SECONDS)
     assert jobs.ends() == [(key, End.EXITED, 0) for key in "abc"]
     assert (jobs.outcomes[0].folder / OUT).read_text() == "done\n"
     assert {one.node for one in jobs.outcomes} == {"node-0001"}
@@ -60,17 +61,20 @@ def test_a_job_has_the_environment_it_asks_for(nodes, jobs, monkeypatch):
     nodes.target(1)
     code = "import os; print(os.environ.get('A'), os.environ.get('SECRET_OF_THE_TEST'))"
     nodes.add(jobs.work("a", code, environment={"A": "1"}))
-    assert nodes.wait_quiet(10)
+    assert nodes.wait_quiet(PATIENCE_SECONDS)
     assert (jobs.outcomes[0].folder / OUT).read_text() == "1 None\n"
 
 
-def test_idle_nodes_leave_and_busy_ones_when_they_are_done(nodes, jobs):
+def test_idle_nodes_leave_and_busy_ones_when_they_are_done(nodes, jobs, tmp_path):
+    may_end = tmp_path / "may_end"
+    code = f"import os, time\nwhile not os.path.exists({str(may_end)!r}): time.sleep(0.01)"
     nodes.target(2)
-    nodes.add(jobs.work("a", "import time; time.sleep(0.3)"))
-    assert jobs.running.wait(10)
+    nodes.add(jobs.work("a", code))
+    assert jobs.running.wait(PATIENCE_SECONDS)
     nodes.target(0)
     assert nodes.counts() == {"leaving": 1}
-    assert nodes.wait_quiet(10)
+    may_end.touch()
+    assert nodes.wait_quiet(PATIENCE_SECONDS)
     assert nodes.counts() == {}
     assert jobs.ends() == [("a", End.EXITED, 0)]
 
@@ -78,9 +82,9 @@ def test_idle_nodes_leave_and_busy_ones_when_they_are_done(nodes, jobs):
 def test_a_lost_node_takes_its_job_along_and_is_replaced(nodes, jobs, faults):
     faults.add(Fault.NODE_LOST, seconds=0.2)
     nodes.target(1)
-    nodes.add(jobs.work("a", "import time; time.sleep(60)"))
+    nodes.add(jobs.work("a", "import time; time.sleep(600)"))
     nodes.add(jobs.work("b"))
-    assert nodes.wait_quiet(10)
+    assert nodes.wait_quiet(PATIENCE_SECONDS)
     assert jobs.ends() == [("a", End.NODE_LOST, None), ("b", End.EXITED, 0)]
     assert [one.node for one in jobs.outcomes] == ["node-0001", "node-0002"]
     assert faults.happened == {Fault.NODE_LOST: 1}
@@ -92,18 +96,18 @@ def test_an_image_that_cannot_be_pulled_and_a_job_that_is_stuck(nodes, jobs, fau
     nodes.target(1)
     for key in "abc":
         nodes.add(jobs.work(key, limit_seconds=0.5 if key == "b" else None))
-    assert nodes.wait_quiet(10)
+    assert nodes.wait_quiet(PATIENCE_SECONDS)
     assert jobs.ends() == [("a", End.IMAGE, None), ("b", End.TOO_LONG, None), ("c", End.EXITED, 0)]
 
 
 def test_cancelling_ends_a_running_job_and_one_that_waits(nodes, jobs):
     nodes.target(1)
-    nodes.add(jobs.work("a", "import time; time.sleep(60)"))
+    nodes.add(jobs.work("a", "import time; time.sleep(600)"))
     nodes.add(jobs.work("b"))
-    assert jobs.running.wait(10)
+    assert jobs.running.wait(PATIENCE_SECONDS)
     assert nodes.cancel("b")
     assert nodes.cancel("a")
-    assert nodes.wait_quiet(10)
+    assert nodes.wait_quiet(PATIENCE_SECONDS)
     assert not nodes.cancel("a")
     assert sorted(jobs.ends()) == [("a", End.CANCELLED, None), ("b", End.CANCELLED, None)]
 
@@ -118,7 +122,7 @@ def test_closing_leaves_no_process_behind(tmp_path, jobs):
     nodes = Nodes(tmp_path, 0.0, slots=2, runner=runner)
     nodes.target(1)
     for key in "ab":
-        nodes.add(jobs.work(key, "import time; time.sleep(60)"))
+        nodes.add(jobs.work(key, "import time; time.sleep(600)"))
     while len(started) < 2:
         time.sleep(0.01)
     nodes.close()

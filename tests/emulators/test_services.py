@@ -12,6 +12,7 @@ import pytest
 
 from tests.emulators.azurite import why_not_there
 from tests.event_hub.clients import bodies_of
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.azurite]
 
@@ -41,7 +42,7 @@ def services(folder):
         yield process, said
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0
 
 
@@ -108,6 +109,8 @@ def test_ending_it_ends_both_services(tmp_path):
 def test_a_second_one_of_the_same_folder_is_refused(tmp_path):
     with services(tmp_path):
         command = [sys.executable, "-m", "tests.emulators.services", "--folder", str(tmp_path)]
-        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+        )
     assert done.returncode == 1
     assert "are running already; connect with" in done.stderr

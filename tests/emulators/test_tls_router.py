@@ -40,7 +40,7 @@ def router(tmp_path):
 
 def get(router, host):
     with (
-        socket.create_connection(("127.0.0.1", router.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", router.port), timeout=60) as plain,
         router.context.wrap_socket(plain, server_hostname=host) as connection,
     ):
         connection.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())

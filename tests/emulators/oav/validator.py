@@ -105,7 +105,7 @@ class Validator:
     def __exit__(self, *_: object) -> None:
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def violations(self, exchanges: Sequence[Exchange]) -> list[Violation]:
         """What is not as it is described; an exchange that no operation fits is one, too."""

@@ -268,7 +268,7 @@ def test_workers_of_the_command_run_the_jobs_to_their_end(data):
 
 
 def hold_the_process():
-    threading.Thread(target=time.sleep, args=(20,), daemon=False).start()
+    threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
 
 
 def test_a_worker_that_is_slow_to_end_is_killed_without_a_word(data):
@@ -284,7 +284,7 @@ def test_a_worker_that_is_slow_to_end_is_killed_without_a_word(data):
         began = time.monotonic()
         engine.close()
         logging.getLogger("distributed.nanny").removeHandler(handler)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 300
     assert [record.getMessage() for record in records] == []
 
 
