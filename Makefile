@@ -54,6 +54,12 @@ rehearse: $(VENV)/.dev system-packages .azurite/.ready .containers/.ready  ## th
 
 # More workers than cores: many tests wait for servers, processes and the disk.
 WORKERS ?= $(shell n=$$((3 * $$(nproc))); echo $$((n < 24 ? n : 24)))
+# Where tests keep their files: in memory, if that is large enough and programs may run there. They make thousands
+# of small tables, and each file is flushed to the disk.
+in_memory = if [ "$$(awk '/^MemAvailable/ {print $$2}' /proc/meminfo 2>/dev/null || echo 0)" -gt $(1) ] && \
+  [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt $(1) ] && \
+  ! grep -q '^[^ ]* /dev/shm [^ ]* [^ ]*noexec' /proc/mounts; then \
+  TMPDIR=$$(mktemp -d /dev/shm/batch_scoring.XXXXXX) && export TMPDIR && trap 'rm -rf "$$TMPDIR"' EXIT; fi 2>/dev/null;
 # In the order of tests/conftest.py, which knows more than how many tests a group has.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
@@ -76,7 +82,7 @@ compiled-tests: $(VENV)/.dev
 test-setup: $(VENV)/.dev system-packages .azurite/.ready .oav/.ready .cards/.ready .containers/.ready .checkov/.ready
 
 test-quick: $(VENV)/.dev  ## the quick tests only, under a minute
-	$(BIN)/python -m pytest -n auto --hypothesis-profile=quick \
+	@$(call in_memory,2000000) $(BIN)/python -m pytest -n auto --hypothesis-profile=quick \
 	  -m "not slow and not browser and not containers and not azurite"
 
 lint: lint-style lint-types lint-types-win32 lint-types-darwin lint-files  ## style, types, import contracts and what is open to attack
