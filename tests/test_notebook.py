@@ -40,31 +40,33 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, new_workspace: Callable[
     return made
 
 
-def run_tour(workspace: Workspace) -> tuple[Any, dict[str, Any]]:
-    """The notebook with its outputs, and what it has found."""
+def run_tour_twice(workspace: Workspace) -> tuple[list[Any], list[dict[str, Any]]]:
+    """The cells of the first tour with their outputs, and what each tour has found; one kernel runs both."""
     import nbformat
     from nbclient import NotebookClient
 
     tour = nbformat.read(TOUR, as_version=4)
-    tour.cells.append(nbformat.v4.new_code_cell(FINDINGS))
+    first = [*tour.cells, nbformat.v4.new_code_cell(FINDINGS)]
+    second = [nbformat.v4.new_code_cell(cell.source) for cell in first if cell.cell_type == "code"]
+    tour.cells = [*first, *second]
     environment = os.environ | {"BATCH_SCORING_DATA": str(workspace.folder), "DO_NOT_TRACK": "1"}
     where = {"metadata": {"path": str(TOUR.parent)}}
     NotebookClient(tour, timeout=300, kernel_name="python3", resources=where).execute(env=environment)
-    return tour, json.loads(tour.cells[-1].outputs[-1].text)
+    return first, [json.loads(one[-1].outputs[-1].text) for one in (first, second)]
 
 
-def figures(tour: Any) -> list[str]:
+def figures(cells: list[Any]) -> list[str]:
     """The tags of the cells that show a figure."""
     return [
         cell.metadata.tags[0]
-        for cell in tour.cells
+        for cell in cells
         if any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
     ]
 
 
 def test_the_tour_runs_and_leaves_what_is_scored_as_it_was(workspace):
-    tour, found = run_tour(workspace)
-    assert figures(tour) == ["figure-device", "figure-feature-space", "figure-versions"]
+    cells, (found, again) = run_tour_twice(workspace)
+    assert figures(cells) == ["figure-device", "figure-feature-space", "figure-versions"]
     assert (found["before"], found["after"], found["scored"]) == ("1", "2", "1")
     assert found["changed"] == [found["device"]]
     assert found["nu"] == [0.1, 0.05]
@@ -73,7 +75,6 @@ def test_the_tour_runs_and_leaves_what_is_scored_as_it_was(workspace):
     assert found["difference"] < 1e-9
 
     # A second tour makes no third version.
-    _, again = run_tour(workspace)
     assert (again["before"], again["after"], again["scored"]) == ("1", "2", "1")
 
 
