@@ -46,5 +46,5 @@ def test_every_table_of_a_workspace_is_an_entry_and_is_maintained(whole: Workspa
     root = Path(whole.folder)
     tables = {path.parent.relative_to(root).as_posix() for path in root.glob("*/**/_delta_log")}
     assert len(tables) > 10
-    entries = {CATALOG[name]["path"].removeprefix("${_data}/") for name in CATALOG["tables"]["entries"]}
-    assert tables <= entries
+    paths = {CATALOG[name]["path"] for name in CATALOG["tables"]["entries"]}
+    assert {f"${{globals:data}}/{table}" for table in tables} <= paths

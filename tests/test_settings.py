@@ -4,9 +4,11 @@ import shutil
 from importlib import import_module
 from pkgutil import iter_modules
 
+import pytest
 import yaml
 
 from batch_scoring import pipelines
+from batch_scoring.core.errors import InputError
 from batch_scoring.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 from tests.doc_pages import PROJECT, code_blocks, read_page
 
@@ -25,6 +27,22 @@ def test_a_group_of_conf_local_is_merged_with_that_of_conf_base(tmp_path):
     base["alerts"]["sinks"] = sinks
     assert merged == base
     assert [sink["type"] for sink in sinks] == ["log", "file", "webhook"]
+
+
+def test_params_win_over_the_globals_of_their_names(tmp_path):
+    for folder in ("base", "local"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "base/globals.yml").write_text("data: one\nzone: UTC\n")
+    (tmp_path / "base/catalog.yml").write_text("rows: {path: '${globals:data}/r', zone: '${globals:zone}'}")
+
+    def rows(**params):
+        loader = CONFIG_LOADER_CLASS(str(tmp_path), runtime_params=params, **CONFIG_LOADER_ARGS)
+        return loader["catalog"]["rows"]
+
+    assert rows(device="7") == {"path": "one/r", "zone": "UTC"}
+    assert rows(data="two", device="7") == {"path": "two/r", "zone": "UTC"}
+    with pytest.raises(InputError, match="'ftp://two' is not valid; expected a local path"):
+        rows(data="ftp://two")
 
 
 def test_every_entry_of_the_catalog_has_a_layer_and_every_node_its_pipeline_as_a_tag():

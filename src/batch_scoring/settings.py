@@ -2,13 +2,12 @@
 
 from batch_scoring.core import environment
 from batch_scoring.core.streams import open_closed_streams
-from batch_scoring.datasets.catalog_config import CatalogConfigLoader
+from batch_scoring.datasets.config_loader import ProjectConfigLoader
 from batch_scoring.datasets.light_catalog import LightCatalog
 from batch_scoring.hooks import ProjectHooks
 from batch_scoring.jobs import progress_hook, timing_hook, trace_hook, viz_hook
 from batch_scoring.jobs.metrics_hook import RunMetrics
 from batch_scoring.jobs.records_hook import RunRecords
-from batch_scoring.storage.opening import read_place
 
 open_closed_streams()
 HOOKS = (
@@ -16,7 +15,7 @@ HOOKS = (
     *(hook for module in (timing_hook, trace_hook, viz_hook, progress_hook) for hook in module.hooks()),
 )
 DATA_CATALOG_CLASS = LightCatalog
-CONFIG_LOADER_CLASS = CatalogConfigLoader
+CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
@@ -24,7 +23,6 @@ CONFIG_LOADER_ARGS = {
     "custom_resolvers": {
         "environment": environment.variable,
         "environment_json": environment.group,
-        "place": read_place,
     },
     # A group of settings in conf/azure overrides single keys of conf/base.
     "merge_strategy": {"parameters": "soft"},

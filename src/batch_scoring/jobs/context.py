@@ -84,12 +84,12 @@ def open_cluster(data: str | None, env: str | None, backend: str | None, params:
     from batch_scoring.core.errors import InputError
     from batch_scoring.core.parameters import read_parameters
     from batch_scoring.jobs.settings import JobsParameters
-    from batch_scoring.storage import is_remote, read_place
+    from batch_scoring.storage import is_remote
 
     context = open_context(data, env, params)
     chosen = {} if backend is None else {"backend": backend}
     settings = read_parameters(JobsParameters, context.params.get("jobs", {}) | chosen, "jobs")
-    place = read_place(context.config_loader["globals"]["data"] if data is None else data)
+    place = context.config_loader["globals"]["data"]
     if env is not None and backend is None and settings.backend == "local" and is_remote(place):
         raise InputError(
             f"jobs.backend: 'local' would run the jobs of {place} on this machine; run `kedro deploy env "

@@ -46,7 +46,7 @@ def _scheme(path: Path | str) -> str:
 
 
 def read_place(place: Any) -> str:
-    """Check the place of a folder or file; ``~`` is expanded. ``${place:…}`` in a file below ``conf/``.
+    """Check the place of a folder or file; ``~`` is expanded.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.datasets.catalog_config import CatalogConfigLoader
+from batch_scoring.datasets.config_loader import ProjectConfigLoader
 from batch_scoring.datasets.light_catalog import LightCatalog
 from tests.doc_pages import PROJECT
 
@@ -61,7 +61,7 @@ def read_catalog(folder, entries):
     (folder / "local").mkdir()
     catalog = {"one": {"type": "text.TextDataset"}, "gone": None, "more": {"type": "x", "entries": entries}}
     (folder / "base/catalog.yml").write_text(yaml.safe_dump(catalog))
-    return CatalogConfigLoader(str(folder), base_env="base", default_run_env="local")["catalog"]
+    return ProjectConfigLoader(str(folder), base_env="base", default_run_env="local")["catalog"]
 
 
 @pytest.mark.parametrize("entries", [["one"], "one"])
