@@ -12,6 +12,7 @@ from kedro.io.core import DatasetError
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
+from batch_scoring.datasets.tracking_place import TrackingPlace
 from batch_scoring.registry import tracking
 from batch_scoring.registry.published import load_published
 from batch_scoring.registry.tracking import list_versions, promotion, registration, runs
@@ -48,6 +49,7 @@ def test_before_the_first_training_there_is_nothing_and_mlflow_is_not_imported(t
     code = f"""
 import sys
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
+from batch_scoring.datasets.tracking_place import TrackingPlace
 dataset = TrackedFleetModels("{tmp_path}/new")
 assert dataset.load() == {{}} and not dataset.exists()
 dataset.confirm()
@@ -289,6 +291,12 @@ def test_a_training_killed_at_any_step_and_repeated_ends_the_same(
     tracking.fail_open_runs()
 
 
+def test_an_empty_variable_names_no_tracking_server(monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert TrackingPlace(str(tmp_path), "http://server").named == "http://server"
+    assert TrackingPlace(str(tmp_path), None).named == f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+
+
 def test_the_environment_names_another_tracking_server(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/other.db")
 
@@ -324,6 +332,7 @@ def test_a_registered_model_of_somebody_else_is_left_alone(open_dataset):
 def test_two_runs_of_the_same_training_at_once_make_one_version(open_dataset, tmp_path, trial):
     program = f"""
 from batch_scoring.datasets.fleet_models import TrackedFleetModels
+from batch_scoring.datasets.tracking_place import TrackingPlace
 from tests.fleet_models import make_training
 dataset = TrackedFleetModels({str(tmp_path)!r})
 dataset.store

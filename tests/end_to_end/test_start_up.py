@@ -14,8 +14,9 @@ from batch_scoring.tables.schemas import READINGS
 from tests.end_to_end.workspaces import PREDICTIONS, PROJECT
 
 HEAVY = ["sklearn", "mlflow", "pandas", "duckdb", "scipy", "plotly", "matplotlib", "azure", "obstore"]
-# The last one stages files in which something is to be decided, which these are not.
-HEAVY += ["botocore", "pandera", "polars", "batch_scoring.ingestion.staging"]
+# The last two track trainings, and stage files in which something is to be decided, which these are not.
+HEAVY += ["botocore", "pandera", "polars"]
+HEAVY += ["batch_scoring.registry.tracking", "batch_scoring.ingestion.staging"]
 
 SCORE = """
 import gc, inspect, json, sys

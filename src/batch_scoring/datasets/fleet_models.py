@@ -1,4 +1,7 @@
-"""Datasets of fleet models: versions in MLflow, and champions published to the scoring jobs."""
+"""Datasets of fleet models: versions in MLflow, and champions published to the scoring jobs.
+
+What tracks is imported where it is used: an hour of scores tracks nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ from batch_scoring.core.redaction import without_keys
 from batch_scoring.datasets.entries import Config, Loads, open_entries
 from batch_scoring.datasets.own import OwnDataset, require_kind
 from batch_scoring.datasets.tracking_place import TrackingPlace
-from batch_scoring.registry import tracking
 from batch_scoring.registry.evaluation import TrackedEvaluation
 from batch_scoring.registry.interrupted import warn_of_interrupted_promotions
 from batch_scoring.registry.published import Champion, InService, list_published
@@ -110,6 +112,8 @@ class TrackedFleetModels(
 
     def load(self) -> dict[str, Callable[[], TrackedVersion | PreviousVersion]]:
         """Return the trained sensors, each with a function that loads its champion."""
+        from batch_scoring.registry import tracking
+
         if self._staged is not None:
             found = self._staged.previous(self.published)
             return {sensor: partial(found.__getitem__, sensor) for sensor in found}
@@ -120,6 +124,8 @@ class TrackedFleetModels(
 
     def save(self, data: dict[str, Training] | Look[Any]) -> None:
         """Register each training as a version, promoted if the dataset has ``promote``."""
+        from batch_scoring.registry import tracking
+
         if isinstance(data, Look):
             data(TrackedFleetModels.load(self))
             data = {}
@@ -136,6 +142,8 @@ class TrackedFleetModels(
 
     def confirm(self) -> None:
         """End the MLflow run of these saves, and complete interrupted promotions."""
+        from batch_scoring.registry import tracking
+
         if self._staged is not None:
             return
         if self.promote and not tracking.is_new_store(self.tracking_uri):
@@ -145,6 +153,8 @@ class TrackedFleetModels(
             self._run = None
 
     def _save_training(self, training: Training) -> None:
+        from batch_scoring.registry import tracking
+
         models = None
         with tracking.exclusive(self.store.uri):  # of two runs with the same training, one makes the version
             version = tracking.find_version(self.store, training.sensor, training.fingerprint)
@@ -245,6 +255,8 @@ class ServiceRuns(LoggedRuns[Callable[[int | None], "Figures"]]):
 
     def save(self, data: Callable[[int | None], Figures]) -> None:
         """Log the new days; nothing where no model was ever registered."""
+        from batch_scoring.registry import tracking
+
         require_kind(data, Callable, "a function, as the pipeline track makes it")
         if tracking.is_new_store(self._place.uri):
             return
@@ -265,5 +277,7 @@ class EvaluationRuns(LoggedRuns[TrackedEvaluation]):
 
     def save(self, data: TrackedEvaluation) -> None:
         """Log the evaluation, unless a run has it already."""
+        from batch_scoring.registry import tracking
+
         require_kind(data, TrackedEvaluation, "a TrackedEvaluation, as the pipeline evaluate makes it")
         tracking.log_evaluation(self._place.connect(self._experiment), data)

@@ -1,11 +1,14 @@
-"""Locate the MLflow store of a dataset: a database beside the data, or a tracking server."""
+"""Locate the MLflow store of a dataset: a database beside the data, or a tracking server.
+
+What tracks is imported where it is used: an hour of scores tracks nothing.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.registry import tracking
 from batch_scoring.storage import is_remote, join
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ class TrackingPlace:
     def __init__(self, path: str, tracking_uri: str | None) -> None:
         database = "" if is_remote(path) else f"sqlite:///{join(path, 'mlflow')}/mlflow.db"
         self.path = str(path)
-        self.named = tracking.effective_tracking_uri(tracking_uri or database)
+        self.named = os.environ.get("MLFLOW_TRACKING_URI") or tracking_uri or database
 
     @property
     def uri(self) -> str:
@@ -48,13 +51,17 @@ class TrackingPlace:
                 f"{self.path}: an MLflow database cannot lie in a container or bucket; name a tracking "
                 "server in MLFLOW_TRACKING_URI"
             )
-        tracking.require_intact(self.named, self._artifacts)
+        from batch_scoring.registry.tracking import require_intact
+
+        require_intact(self.named, self._artifacts)
         return self.named
 
     def connect(self, experiment: str) -> Store:
         """Open the store, and create it if missing; runs that killed processes left open are closed."""
-        store = tracking.connect(self.uri, self._artifacts, experiment)
-        tracking.close_orphaned_runs(store)
+        from batch_scoring.registry.tracking import close_orphaned_runs, connect
+
+        store = connect(self.uri, self._artifacts, experiment)
+        close_orphaned_runs(store)
         return store
 
     @property

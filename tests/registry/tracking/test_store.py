@@ -11,7 +11,7 @@ import sqlite3
 import pytest
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.registry.tracking import connect, effective_tracking_uri, is_new_store
+from batch_scoring.registry.tracking import connect, is_new_store
 from tests.at_once import at_once
 from tests.end_to_end.warm_kedro import WarmKedro, warm_kedro
 
@@ -55,13 +55,6 @@ def test_a_local_database_is_new_until_it_exists(tmp_path):
     (tmp_path / "mlflow.db").write_bytes(b"something")
     assert not is_new_store(f"sqlite:///{tmp_path}/mlflow.db")
     assert not is_new_store("http://127.0.0.1:1")
-
-
-def test_the_environment_wins(monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
-    assert effective_tracking_uri("sqlite:///x") == "http://server"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    assert effective_tracking_uri("sqlite:///x") == "sqlite:///x"
 
 
 def test_mlflow_keeps_quiet(store):

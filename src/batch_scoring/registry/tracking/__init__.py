@@ -15,7 +15,6 @@ from batch_scoring.registry.tracking.service import ServiceRun, log_service, ser
 from batch_scoring.registry.tracking.store import (
     Store,
     connect,
-    effective_tracking_uri,
     exclusive,
     is_new_store,
     prepare,

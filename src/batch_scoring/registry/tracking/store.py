@@ -47,11 +47,6 @@ class Store:
     artifacts: str = ""
 
 
-def effective_tracking_uri(configured: str) -> str:
-    """Return the tracking URI: ``MLFLOW_TRACKING_URI`` of the environment wins over the configured one."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or configured
-
-
 def is_new_store(uri: str) -> bool:
     """Whether this is a local database that does not exist yet; answered without importing MLflow."""
     path = _database(uri)
