@@ -20,6 +20,7 @@ from batch_scoring.ingestion import source_files
 from batch_scoring.ingestion.source_files import SourceFile, SourceFiles, format_suffix, list_source_files
 from batch_scoring.ingestion.sources import (
     ChosenSources,
+    PendingSource,
     choose_sources,
     known_rows,
     record_sources,
@@ -203,6 +204,8 @@ def test_a_file_that_is_gone_is_named_and_the_others_are_chosen(raw: Path):
     assert path == str(raw / "a.csv")
     assert sentence.startswith(f"{path}: cannot be read (No such file or directory)")
     assert files[0].has_changed()
+    gone = PendingSource(files[0], "", [ALL])
+    assert refused_row(gone, "x", "it is no CSV")["first_text"] == ""
 
 
 @pytest.mark.parametrize("is_root", [True, False])

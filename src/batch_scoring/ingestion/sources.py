@@ -265,9 +265,12 @@ def record_sources(
 
 
 def _first_text(file: SourceFile) -> str:
-    """Return the beginning of a file, one printable line."""
-    with file.opened() as path, Path(path).open("rb") as opened:
-        start = opened.read(_FIRST_BYTES)
+    """Return the beginning of a file, one printable line; empty where it has gone meanwhile."""
+    try:
+        with file.opened() as path, Path(path).open("rb") as opened:
+            start = opened.read(_FIRST_BYTES)
+    except (OSError, InputError):
+        return ""
     return printable(start.decode("utf-8", "backslashreplace").partition("\n")[0].rstrip("\r"))
 
 

@@ -167,7 +167,8 @@ class StagingArea:
                 self._look_again(groups, latest)
             self._settle_times([one for opened in groups.values() for one in opened])
         refuse_empty_series(self.connection, [n for n, one in self._read.items() if one.width == 1])
-        changed = [n for n, (source, _) in sources.items() if n not in failed and source.has_changed()]
+        # One that could not be read is no bad file, either: it was seen half written.
+        changed = [n for n, (source, _) in sources.items() if n not in self.passing and source.has_changed()]
         for number in changed:
             failed[number] = (
                 f"{sources[number][0].path}: changed while it was being read; run again when nothing writes "

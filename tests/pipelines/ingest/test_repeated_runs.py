@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,7 @@ from tests.pipelines.ingest.ingestion import (
     Store,
     row,
     write_csv,
+    write_parquet,
 )
 
 pytestmark = pytest.mark.slow
@@ -161,6 +163,32 @@ def test_a_file_that_grows_while_it_is_read_is_left_for_the_next_run(
     monkeypatch.undo()
     assert store.ingest(tmp_path / "raw")["refused"]["conflict"] == 1
     assert len(store.readings()) == 3
+
+
+def test_a_file_that_is_copied_anew_while_it_is_read_is_read_when_it_is_whole(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_csv(tmp_path / "raw/b.csv", row(0))
+    times = pa.array([0], pa.timestamp("us", "UTC"))
+    source = write_parquet(
+        tmp_path / "raw/a.parquet", timestamp=times, device=["d"], sensor=["s"], value=[1.0]
+    )
+    whole, opened, looks = source.read_bytes(), SourceFile.opened, itertools.count()
+
+    @contextmanager
+    def cut(self: SourceFile) -> Iterator[str]:
+        # At the first look its bytes are taken down.
+        if self.name == "a.parquet" and next(looks):
+            source.write_bytes(whole[:-9])
+        with opened(self) as path:
+            yield path
+
+    monkeypatch.setattr(SourceFile, "opened", cut)
+    (shortfall,) = store.ingest(tmp_path / "raw", min_time="1970-01-01T00:00Z")["shortfalls"]
+    assert "a.parquet: changed while it was being read; run again" in shortfall
+    monkeypatch.undo()
+    source.write_bytes(whole)
+    assert store.ingest(tmp_path / "raw", min_time="1970-01-01T00:00Z")["stored"] == 1
 
 
 def test_a_run_killed_after_any_save_and_repeated_ends_in_the_same_rows(tmp_path: Path):
