@@ -37,7 +37,7 @@ def write_combined(fleet: Fleet, bases: Bases) -> None:
 
 def _models(bases: Bases, n_models: int, info: FleetInfo) -> Iterator[FleetModel]:
     start_us = FIRST_WINDOW_US - np.arange(TRAIN, 0, -1) * WINDOW_US
-    # Noise has no hours: what one base in many seems to have of them is left out.
+    # Noise has no hours: what one base in many seems to have of them is left out. Nor has it levels.
     found = [
         fit_combined(Series(X, start_us, WINDOW_US, FEATURES), PARAMETERS)[1] for X in bases.train[:n_models]
     ]
@@ -53,7 +53,7 @@ def _table(part: Part, detectors: list[CombinedColumns]) -> pa.Table:
     columns = {
         name: pa.array([getattr(one, name) for one in mine]) for name in ("kind", "time_zone", "fit_version")
     }
-    for name in ("center", "spread", "time_of_day", "distance_curve", "svm_curve", "curve"):
+    for name in ("center", "spread", "time_of_day", "levels", "distance_curve", "svm_curve", "curve"):
         rows = np.array([getattr(one, name) for one in mine])
         if name == "center":
             rows = rows * unit + level

@@ -14,14 +14,16 @@ HOUR_US = 3_600_000_000
 
 
 def a_fleet():
-    """A plain series, one that follows the time of day, a counter, a constant, and one that comes back from
-    far away twice; 240 hours of each."""
+    """A plain series, one that follows the time of day, a counter, a constant, one that comes back from far
+    away twice, and one that is off half of the time; 240 hours of each."""
     rng = np.random.default_rng(8)
     noise = rng.normal(size=(240, 12))
     cycle = 10 * np.sin(np.arange(240) / 24 * 2 * np.pi)[:, None] + rng.normal(size=(240, 12))
     counter = np.cumsum(rng.uniform(0.5, 1.5, 240 * 12)).reshape(240, 12)
     broken = noise[::-1] + 30.0 * np.isin(np.arange(240), [70, 71, 72, 160, 161])[:, None]
+    is_on = np.isin(np.arange(240) // 4 % 5, [0, 3])
     series = {
+        "switched": 100.0 * is_on[:, None] + noise,
         "broken": broken,
         "plain": noise,
         "daily": cycle,
@@ -49,32 +51,33 @@ def summary(detector):
 # By version of the fit and detector.
 KNOWN = {
     (7, "one_class_svm"): {
-        "nu": 1.4,
-        "gamma": 1.35981,
-        "rho": 15.1924,
-        "mean": 4399.19,
-        "scale": 2556.46,
-        "support_vectors": 1018.47,
-        "dual_coef": 97,
-        "threshold": 8.43207,
+        "nu": 1.5,
+        "gamma": 1.52648,
+        "rho": 18.5141,
+        "mean": 4520.62,
+        "scale": 2749.27,
+        "support_vectors": 1238.63,
+        "dual_coef": 121,
+        "threshold": 9.18817,
         "train_flag_rate": 0.00833333,
     },
     (7, "combined"): {
-        "nu": 1.4,
-        "gamma": 1.35981,
-        "rho": 14.9946,
-        "mean": 97.6458,
-        "scale": 33.8787,
-        "support_vectors": 1063.04,
-        "dual_coef": 96.9,
-        "threshold": 10,
-        "train_flag_rate": 0.0375,
-        "center": 96.9437,
-        "spread": 21.9513,
+        "nu": 1.5,
+        "gamma": 1.52648,
+        "rho": 17.304,
+        "mean": 112.766,
+        "scale": 214.679,
+        "support_vectors": 1369.01,
+        "dual_coef": 120.9,
+        "threshold": 12,
+        "train_flag_rate": 0.0458333,
+        "center": 101.725,
+        "spread": 266.296,
         "time_of_day": 381.392,
-        "distance_curve": 45.5284,
-        "svm_curve": 32.8035,
-        "curve": 20.2373,
+        "distance_curve": 54.9785,
+        "svm_curve": 35.1738,
+        "curve": 24.1248,
+        "levels": 1297.52,
     },
 }
 

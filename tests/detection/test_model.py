@@ -67,6 +67,6 @@ def test_other_tables_are_no_fleet_models():
 
 def test_a_newer_format_is_refused():
     table = make_model(["a"]).table
-    text = table.schema.metadata[METADATA_KEY].replace(b'"format_version": 3', b'"format_version": 99')
+    text = table.schema.metadata[METADATA_KEY].replace(b'"format_version": 4', b'"format_version": 99')
     with pytest.raises(InputError, match="format 99"):
         FleetInfo.of_schema(table.schema.with_metadata({METADATA_KEY: text}))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import FitParameters
+from batch_scoring.detection.former_rows import as_rows
 from batch_scoring.detection.model import METADATA_KEY, FleetModel
 from batch_scoring.detection.model_file import ROW_GROUP_DEVICES, FleetFile, replace_models, write_models
 from tests.detection.detectors.test_preprocessing import FEATURES
@@ -138,7 +139,7 @@ def test_damage_in_one_column_does_not_hide_the_others():
 
 def test_models_of_the_former_format_are_read_as_rows_of_the_former_fit(tmp_path):
     model, _ = fit_fleet(a_fleet(), FEATURES, FitParameters(false_alarm_rate=0.01))
-    names = [name for name in model.table.column_names if name not in ("time_zone", "fit_version")]
+    names = [name for name in model.table.column_names if name not in ("levels", "time_zone", "fit_version")]
     curves = [curve[:4] for curve in model.table["curve"].to_pylist()]
     rows = model.table.select(names)
     rows = rows.set_column(
@@ -160,7 +161,7 @@ def test_models_of_the_former_format_are_read_as_rows_of_the_former_fit(tmp_path
     assert former.info == model.info
     found = former.read().checked().table.select(model.table.column_names).to_pylist()
     assert found == [
-        row | {"fit_version": 1, "time_zone": "UTC", "curve": [*curve, 0.0]}
+        row | {"fit_version": 1, "time_zone": "UTC", "levels": [], "curve": [*curve, 0.0]}
         for row, curve in zip(model.table.to_pylist(), curves, strict=True)
     ]
     assert [part["fit_version"].to_pylist() for part in former.batches(["fit_version"])] == [
@@ -169,3 +170,11 @@ def test_models_of_the_former_format_are_read_as_rows_of_the_former_fit(tmp_path
     # Merged with newer ones they are written in the format of today.
     merged = pa.concat_tables(part.table for part in replace_models(former, in_file(model)))
     assert merged.combine_chunks().equals(model.table)
+
+
+def test_models_of_before_there_were_levels_are_read_as_models_without():
+    model, _ = fit_fleet(a_fleet(), FEATURES, FitParameters(false_alarm_rate=0.01))
+    found = as_rows(model.table.drop_columns("levels"), model.table.column_names)
+    assert found.schema.names == model.table.schema.names
+    assert found.to_pylist() == [row | {"levels": []} for row in model.table.to_pylist()]
+    assert FleetModel(found, model.info).checked().rows.values("levels").size == 0

@@ -21,7 +21,7 @@ from batch_scoring.detection.warm_up import WEEK
 from batch_scoring.tables.arrays import Float
 from batch_scoring.tables.arrow_arrays import as_lists, strings
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 METADATA_KEY = b"batch_scoring"
 
 

@@ -282,6 +282,12 @@ COMBINED = _table(
         "of both together: where the tail begins, its scale, the decades there, the margin, and the tail's "
         "shape",
     ),
+    levels=_floats(
+        "the feature's",
+        "of a machine that stays at k levels of its mean: where each begins, where each ends, and center and "
+        "spread of each feature at each level, in the first window at each, and while it changes. Empty "
+        "without levels",
+    ),
     time_zone=_text("IANA time zone of those hours"),
     fit_version=_int(
         "", "version of the fit; in 1 a change of the mean back to its usual level does not count"

@@ -19,7 +19,7 @@ from tests.factories import fit_fleet, make_windows
 from tests.fleet_models import in_file
 
 WINDOWS = a_fleet()
-DEVICES = ["broken", "constant", "counter", "daily", "plain"]
+DEVICES = ["broken", "constant", "counter", "daily", "plain", "switched"]
 RATE = 0.01
 
 

@@ -98,7 +98,7 @@ def test_of_a_combined_model_each_list_is_named_by_the_features_that_it_is_of():
     row = make_model(devices=["a"]).table.to_pylist()[0]
     own = {"kind": "plain", "center": [5.0, 0.5, 3.0], "spread": [1.0, 0.1, 2.0], "time_of_day": []}
     curves = {"distance_curve": [1.0] * N_NUMBERS, "svm_curve": [1.0] * N_NUMBERS, "curve": [1.0] * N_BOTH}
-    more = {"time_zone": "UTC", "fit_version": 3}
+    more = {"time_zone": "UTC", "fit_version": 3, "levels": []}
     table = pa.Table.from_pylist([{**row, **own, **curves, **more}], schema=COMBINED)
     info = FleetInfo("vibration", ("mean", "std", "equal_run"), 300.0, {}, detector="combined")
 

@@ -134,8 +134,8 @@ class StatesRange(Protocol):
         Parameters
         ----------
         X, start_us, known
-            See ``Detector.score_windows``; columns but those of ``mean``, ``diff_mean`` and the feature may
-            be NaN.
+            See ``Detector.score_windows``; columns but those of ``mean``, ``min``, ``max``, ``change``,
+            ``diff_mean`` and the feature may be NaN.
         models : ModelRows
             Without the columns ``support_vectors`` and ``dual_coef`` it will do.
         feature : str

@@ -33,6 +33,7 @@ from batch_scoring.detection.detectors.combined_tails import (
     treat,
     usual_distance,
 )
+from batch_scoring.detection.detectors.levels import levels_of_models
 from batch_scoring.detection.detectors.one_class_svm import rbf_models, svm_list_sizes
 from batch_scoring.detection.detectors.preprocessing import CONSTANT, COUNTER, KINDS, Roles
 from batch_scoring.detection.detectors.recalibration import recalibrated
@@ -191,7 +192,7 @@ def _are_off(
 def _expected(
     X: Float, start_us: Int, known: Int, top: Int, limit: Float, models: CombinedModels, roles: Roles
 ) -> ExpectedRange:
-    """Compute what a feature would normally be: the median as it is at that time.
+    """Compute what a feature would normally be: the median, as it is at that time and level.
 
     Parameters
     ----------
@@ -200,8 +201,8 @@ def _expected(
     limit : array of shape (m, d), float64
         The *z* up to which each feature is usual.
     """
-    expected = models.center[known, top]
-    reach = limit[known, top] * models.spread[known, top]
+    expected, spread = models.usual(X, known, top, roles)
+    reach = limit[known, top] * spread
     is_level = np.isin(top, roles.levels)
     seasonal = np.flatnonzero(is_level & (models.season[known] >= 0))
     if seasonal.size:
@@ -233,6 +234,7 @@ def combined_arrays(models: ModelRows) -> tuple[CombinedModels, Curves]:
         version=version,
         zone=positions(models.table["time_zone"], zones),
         zones=tuple(zones.to_pylist()),
+        levels=levels_of_models(models.values("levels"), models.offsets("levels"), d),
     )
     curves = Curves(
         distance=models.values("distance_curve").reshape(-1, N_NUMBERS),

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from batch_scoring.detection.detectors.base import FitParameters, Series
-from batch_scoring.detection.detectors.center_and_spread import center_and_spread
 from batch_scoring.detection.detectors.combined_tails import (
     SETTLING,
     CombinedModels,
     Curves,
     calibrated_decades,
     distance_at,
-    treat,
 )
+from batch_scoring.detection.detectors.held_out import Part, Training, reach
+from batch_scoring.detection.detectors.levels import Stays, as_list, find_levels
 from batch_scoring.detection.detectors.one_class_svm import (
     RbfModel,
     blocks,
     constant_model,
-    fit_thinned_svm,
     is_constant,
     tolerance,
 )
@@ -33,7 +31,6 @@ from batch_scoring.detection.detectors.preprocessing import (
     PLAIN,
     SLOTS,
     Roles,
-    Seasonality,
     find_seasonality,
     has_steady_trend,
     is_counter,
@@ -54,6 +51,8 @@ _STUCK = 3.0
 # A series is idle at times, and may stand still, if one training window in a hundred has such a run. In the
 # simulated fleets 6 was the most.
 _IDLE, _IDLE_SHARE = 8, 0.01
+# Levels are kept that halve what is usual of held-out windows.
+_NARROWER = 0.5
 # Readings are few distinct ones where less than this share of the held-out scores differ.
 _FEW_DISTINCT = 0.1
 
@@ -66,6 +65,7 @@ class CombinedColumns:
     center: Float
     spread: Float
     time_of_day: Float
+    levels: Float
     distance_curve: Float
     svm_curve: Float
     curve: Float
@@ -117,20 +117,25 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
         X, counted, start_us = X[~is_orphan], counted[~is_orphan], start_us[~is_orphan]
         notes += (f"{'counter' if is_count else 'trend'}: its levels are taken from the window before",)
     folds = list(blocks(len(X), parameters))
+    held_out = [rows for rows, _ in folds]
     found = find_seasonality(counted[:, roles.levels], start_us, folds, zone)
+    by_feature = np.ascontiguousarray(counted.T)
+    training = Training(X, by_feature, start_us, series.window_us, roles, kind, found, parameters)
+    training, parts = _at_levels(training, held_out)
+    found = training.season
+    if training.stays is not None:
+        notes += (f"{training.stays.low.size} levels, such as off and on: each measured by itself",)
     if found is not None:
         named = ", ".join(series.features[place] for place in roles.levels[found.is_seasonal])
         weekend = " and the weekend" if found.n_slots == SLOTS else ""
         notes += (f"time of day{weekend} taken out of {named}",)
-    by_feature = np.ascontiguousarray(counted.T)
-    fits = _Fits(X, by_feature, start_us, series.window_us, roles, kind, found, parameters)
-    whole, model = fits.fit(slice(0, 0), found.of_slot if found else None)
-    held_out = [rows for rows, _ in folds]
-    ratio, z, counts = fits.held_out(held_out)
+    whole, treated = training.usual(slice(0, 0), found.of_slot if found else None)
+    model = training.svm(treated)
+    ratio, z, counts = training.held_out(parts)
     if np.unique(ratio).size < _FEW_DISTINCT * ratio.size:
         # Held-out windows of few distinct readings tie, and those of the whole model elsewhere: all of these
         # may lie beyond all of those. So each counts by the model that finds it rarer.
-        seen, its_z = fits.seen(held_out, whole, model)
+        seen, its_z = training.seen(held_out, whole, model)
         ratio, z = np.minimum(ratio, seen), np.maximum(z, its_z)
     center, spread = whole.center[0], whole.spread[0]
     curves, rare = _calibrate(ratio, z, counts)
@@ -138,16 +143,13 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     if rate * rare.size < 1:
         notes += (f"{rare.size:,} windows do not show one in {1 / rate:,.0f}: the threshold is extrapolated",)
     if roles.run >= 0:
-        # The threshold lies half a reading above three times the longest run; where equal values are usual,
-        # beyond any.
-        limit = distance_at(np.array([-np.log10(rate)]), curves)[0]
-        judged = kind != COUNTER and not is_state(X, roles) and not _is_idle(X[:, roles.run])
-        spread[roles.run] = ((_STUCK - 1) * center[roles.run] + 0.5) / limit if judged else np.inf
+        _judge_runs(training, whole, distance_at(np.array([-np.log10(rate)]), curves)[0])
     own = CombinedColumns(
         KINDS[kind],
         center,
         spread,
         found.of_slot.ravel() if found else np.zeros(0),
+        np.zeros(0) if whole.levels is None else as_list(whole.levels),
         curves.distance[0],
         curves.svm[0],
         curves.both[0],
@@ -158,88 +160,44 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
     return replace(model, threshold=np.log10(rate), train_flag_rate=flagged, notes=notes), own
 
 
-def _is_idle(runs: Float) -> bool:
-    return bool(np.quantile(runs, 1 - _IDLE_SHARE) >= _IDLE)
+def _at_levels(training: Training, blocks: Sequence[slice]) -> tuple[Training, list[Part]]:
+    """Measure the blocks by levels where that pays, else as they are.
+
+    Not where the time of day tells at which level the machine is: then it also tells when it is not.
+    """
+    parts = training.parts(blocks)
+    bounds = find_levels(training.X, training.roles) if training.kind == PLAIN else None
+    if bounds is None:
+        return training, parts
+    without, of_mean = reach(parts, training.roles)
+    if training.season is not None and of_mean < 0.5 * np.diff(0.5 * (bounds[0] + bounds[1])).min():
+        return training, parts
+    at_levels = replace(training, season=None, stays=Stays.of(training.X, *bounds, training.roles))
+    measured = at_levels.parts(blocks)
+    within, _ = reach(measured, training.roles)
+    return (at_levels, measured) if within < _NARROWER * without else (training, parts)
 
 
-@dataclass(frozen=True)
-class _Fits:
-    """Windows of a device, to be fitted as a whole and with each block of time held out."""
+def _judge_runs(training: Training, models: CombinedModels, limit: float) -> None:
+    """Set the spread of the longest run, so that three times the longest of training is at the limit.
 
-    X: Float
-    by_feature: Float
-    start_us: Int
-    window_us: int
-    roles: Roles
-    kind: int
-    season: Seasonality | None
-    parameters: FitParameters
-
-    def fit(self, held_out: slice, of_slot: Float | None) -> tuple[CombinedModels, RbfModel]:
-        """Fit median, spread and one-class SVM to the rows that are not held out.
-
-        Parameters
-        ----------
-        held_out : slice
-        of_slot : array of shape (L, n_slots), float64, or None
-            What the hours add to the levels, without these rows.
-        """
-        freed = _without(self.by_feature, held_out)
-        of_hour = np.zeros((0, self.roles.levels.size, SLOTS))
-        if self.season is not None and of_slot is not None:
-            freed[self.roles.levels] -= of_slot[:, _without(self.season.slots, held_out)]
-            of_hour = np.tile(of_slot, (1, SLOTS // self.season.n_slots))[None]
-        center, spread = center_and_spread(freed.T)
-        if self.roles.run >= 0:
-            # No run of training is too long.
-            center[self.roles.run] = self.X[:, self.roles.run].max()
-        models = CombinedModels(
-            np.full(1, self.kind),
-            center[None],
-            spread[None],
-            np.zeros(1, np.int64) if len(of_hour) else np.full(1, -1),
-            of_hour,
-            np.full(1, SETTLING),
-            np.zeros(1, np.int64),
-            (self.parameters.timezone,),
-        )
-        share = freed.shape[1] / len(self.X)
-        return models, fit_thinned_svm(freed[self.roles.of_svm].T, self.parameters, share)
-
-    def held_out(self, blocks: Sequence[slice]) -> tuple[Float, Float, Int]:
-        """Score blocks of rows, each by models of the others.
-
-        Returns
-        -------
-        ratio : array of shape (n,), float64
-            ``score / rho`` of the SVM.
-        z : array of shape (n,), float64
-            The largest distance from the median, in spreads.
-        counts : array of int64
-            Rows of each block.
-        """
-        found = []
-        for place, block in enumerate(blocks):
-            model, svm = self.fit(block, self.season.of_folds[place] if self.season else None)
-            found.append(self._scored(block, model, svm))
-        ratios, distances = zip(*found, strict=True)
-        sizes = np.array([ratio.size for ratio in ratios], np.int64)
-        return np.concatenate(ratios), np.concatenate(distances), sizes
-
-    def seen(self, blocks: Sequence[slice], models: CombinedModels, svm: RbfModel) -> tuple[Float, Float]:
-        """Score blocks of rows by a model of all of them; ``ratio`` and ``z`` as of :meth:`held_out`."""
-        ratios, distances = zip(*(self._scored(block, models, svm) for block in blocks), strict=True)
-        return np.concatenate(ratios), np.concatenate(distances)
-
-    def _scored(self, block: slice, models: CombinedModels, svm: RbfModel) -> tuple[Float, Float]:
-        counts = np.array([block.stop - block.start])
-        freed, z = treat(self.X[block], self.start_us[block], self.window_us, counts, models, self.roles)
-        return svm.score(freed) / svm.rho, z.max(axis=0)
+    The threshold lies half a reading above; where equal values are usual, beyond any. So at each level.
+    """
+    run, levels, stays = training.roles.run, models.levels, training.stays
+    series, center, spread = [training.X], models.center, models.spread
+    if levels is not None and stays is not None:
+        series = [training.X[stays.state == state] for state in range(stays.longest.size)]
+        spread[0, run] = 1.0
+        center, spread = levels.center[0], levels.spread[0]
+    for X, longest, its in zip(series, center[:, run], spread, strict=True):
+        judged = training.kind != COUNTER and _may_stick(X, training.roles)
+        its[run] = ((_STUCK - 1) * longest + 0.5) / limit if judged else np.inf
 
 
-def _without(values: Any, held_out: slice) -> Any:
-    """Return the values without those held out, along the last axis."""
-    return np.concatenate([values[..., : held_out.start], values[..., held_out.stop :]], axis=-1)
+def _may_stick(X: Float, roles: Roles) -> bool:
+    """Whether long runs of equal values are news in a series, or at one of its levels."""
+    is_idle = len(X) == 0 or np.quantile(X[:, roles.run], 1 - _IDLE_SHARE) >= _IDLE
+    return not is_idle and not is_state(X, roles)
 
 
 def _calibrate(ratio: Float, z: Float, counts: Int) -> tuple[Curves, Float]:
@@ -272,6 +230,14 @@ def _constant(X: Float, roles: Roles, parameters: FitParameters) -> tuple[RbfMod
     svm = np.append(np.linspace(2, 3, N_KNOTS), [1.0, 1.0])
     curve = np.array([at_once, 1 / np.log(10), at_once, 0.0, 0.0])
     own = CombinedColumns(
-        KINDS[CONSTANT], X.mean(axis=0), spread, np.zeros(0), distance, svm, curve, parameters.timezone
+        KINDS[CONSTANT],
+        X.mean(axis=0),
+        spread,
+        np.zeros(0),
+        np.zeros(0),
+        distance,
+        svm,
+        curve,
+        parameters.timezone,
     )
     return replace(model, threshold=-at_once), own

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from batch_scoring.detection.detectors.levels import Levels
 from batch_scoring.detection.detectors.preprocessing import (
     COUNTER,
     HOURS,
@@ -62,6 +63,8 @@ class CombinedModels:
         Position of the time zone of the model's hours in ``zones``.
     zones : tuple of str
         IANA names.
+    levels : Levels or None
+        Of models without a season; None where no model has any.
     """
 
     kind: Int
@@ -72,11 +75,32 @@ class CombinedModels:
     version: Int
     zone: Int
     zones: tuple[str, ...] = UTC_ONLY
+    levels: Levels | None = None
 
     def part(self, some: slice) -> CombinedModels:
         """Slice the models without copying."""
         own = (self.kind[some], self.center[some], self.spread[some], self.season[some])
-        return CombinedModels(*own, self.of_hour, self.version[some], self.zone[some], self.zones)
+        levels = None if self.levels is None else self.levels.part(some)
+        return CombinedModels(*own, self.of_hour, self.version[some], self.zone[some], self.zones, levels)
+
+    def usual(self, X: Float, model: Int, column: Int, roles: Roles) -> tuple[Float, Float]:
+        """Return the center and spread of one feature of each window in its state, both of shape (n,).
+
+        Parameters
+        ----------
+        X : array of shape (n, d), float64
+            Windows as aggregated.
+        model, column : array of shape (n,), int64
+            The model of each window, and the feature.
+        roles : Roles
+        """
+        center, spread = self.center[model, column], self.spread[model, column]
+        if self.levels is not None:
+            rows = np.flatnonzero(self.levels.place[model] >= 0)
+            place, state = self.levels.of(X[rows], model[rows], roles)
+            center[rows] = self.levels.center[place, state, column[rows]]
+            spread[rows] = self.levels.spread[place, state, column[rows]]
+        return center, spread
 
     def level_offsets(self, start_us: Int, model: Int) -> Float:
         """Return what the hour adds to each level at these times, shape (n, L).
@@ -140,7 +164,7 @@ class Decades:
 def treat(
     X: Float, start_us: Int, window_us: int, counts: Int, models: CombinedModels, roles: Roles
 ) -> tuple[Float, Float]:
-    """Difference counters, remove hour-of-day seasonality, and measure the distance from the median.
+    """Difference counters, take out hours and levels, and measure the distance from the median.
 
     Parameters
     ----------
@@ -174,6 +198,11 @@ def treat(
         freed = X.copy() if freed is X else freed
         levels = models.level_offsets(start_us[seasonal], model[seasonal])
         freed[np.ix_(seasonal, roles.levels)] -= levels
+    if models.levels is not None and (leveled := np.flatnonzero(models.levels.place[model] >= 0)).size:
+        freed = X.copy() if freed is X else freed
+        own = model[leveled]
+        place, state = models.levels.of(X[leveled], own, roles)
+        freed[leveled] = models.levels.moved(X[leveled], place, state, models.center[own], models.spread[own])
     if orphans.size:
         known = np.append(roles.levels, roles.diff_mean)
         freed[np.ix_(orphans, known)] = models.center[np.ix_(model[orphans], known)]
@@ -212,7 +241,8 @@ def _steps_back(
     rows = np.flatnonzero(is_asked)
     rows = rows[models.kind[model[rows]] != COUNTER]
     own = model[rows]
-    now = X[rows, roles.mean] - models.center[own, roles.mean]
+    center, spread = models.usual(X[rows], own, np.full(rows.size, roles.mean), roles)
+    now = X[rows, roles.mean] - center
     before = now - X[rows, roles.diff_mean]
     seasonal = np.flatnonzero(models.season[own] >= 0)
     if seasonal.size:
@@ -220,7 +250,7 @@ def _steps_back(
         now[seasonal] -= models.level_offsets(start, own[seasonal])[:, place]
         before[seasonal] -= models.level_offsets(start - window_us, own[seasonal])[:, place]
     is_nearer = np.abs(before) > np.abs(now)
-    is_far = np.abs(before) >= _FAR * models.spread[own, roles.mean]
+    is_far = np.abs(before) >= _FAR * spread
     found: Int = rows[is_nearer & (is_former[own] | is_far & (models.version[own] >= SETTLING))]
     return found
 

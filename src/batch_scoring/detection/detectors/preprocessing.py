@@ -59,6 +59,8 @@ class Roles:
     levels : array of int64
         Features that are levels of the signal: mean, min, max.
     mean, change, diff_mean : int
+    low, high : int
+        Lowest and highest reading, ``min`` and ``max``.
     run : int
         Length of the longest run of equal values, ``equal_run``.
     of_svm : array of int64
@@ -73,6 +75,8 @@ class Roles:
     mean: int
     change: int
     diff_mean: int
+    low: int
+    high: int
     run: int
     of_svm: Int
     has_floor: Bool
@@ -82,14 +86,15 @@ class Roles:
     def of(cls, features: Sequence[str]) -> Roles:
         """Find the roles among features."""
         place = {name: number for number, name in enumerate(features)}
-        mean, change, diff_mean, run = (place.get(name, -1) for name in ("mean", "change", "diff_mean", RUN))
+        mean, change, diff_mean = (place.get(name, -1) for name in ("mean", "change", "diff_mean"))
+        low, high, run = (place.get(name, -1) for name in ("min", "max", RUN))
         levels = [place[name] for name in LEVELS if name in place]
         of_svm = [number for name, number in place.items() if name != RUN]
         has_floor, of_level = (
             np.array([name in names for name in features], np.bool_) for names in (NEVER_NEGATIVE, _OF_LEVEL)
         )
-        own = (np.array(levels, np.int64), mean, change, diff_mean, run, np.array(of_svm, np.int64))
-        return cls(*own, has_floor, of_level)
+        named = (np.array(levels, np.int64), mean, change, diff_mean, low, high, run)
+        return cls(*named, np.array(of_svm, np.int64), has_floor, of_level)
 
     @property
     def place_of_mean(self) -> int:
@@ -100,6 +105,11 @@ class Roles:
     def has_previous_mean(self) -> bool:
         """Whether the mean of the preceding window follows from the features."""
         return self.mean >= 0 and self.diff_mean >= 0
+
+    @property
+    def shows_levels(self) -> bool:
+        """Whether the features tell a window at a level from one that changes between two."""
+        return self.has_previous_mean and min(self.change, self.low, self.high) >= 0
 
 
 def slot_of(time_us: Int, zone: str = "UTC") -> Int:
