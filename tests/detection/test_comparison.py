@@ -48,7 +48,7 @@ def test_one_that_is_promoted_over_its_budget_says_so_and_what_to_do():
     much = replace(WELL, flagged=300, alarms=300)
     verdict, reason = decide(Comparison(much, replace(much, flagged=400)), LIMITS)
     assert verdict
-    assert "which flags 40 times its target, but it flags 30 times its target" in reason
+    assert "it flags 30 times its target, the champion 40 times; the limit is " in reason
     assert "train.range" in reason and "true_event" in reason
     assert is_over_budget(Comparison(much, much), LIMITS)
     assert not is_over_budget(Comparison(WELL, much), LIMITS)

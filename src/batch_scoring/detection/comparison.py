@@ -148,8 +148,9 @@ def decide(found: Comparison, limits: PromotionLimits) -> tuple[bool, str]:
         return False, f"it ranks the windows differently from the champion (rank correlation {stability:.2f})"
     if is_over_budget(found, limits):
         return True, (
-            f"not worse than the champion, which flags {champion.over_target:.2g} times its target, "
-            f"but {over}, more than the limit of {limits.max_over_target:.2g}; {OVER_BUDGET_ADVICE}"
+            f"not worse than the champion, but over its budget: it flags {challenger.over_target:.2g} times "
+            f"its target, the champion {champion.over_target:.2g} times; "
+            f"the limit is {limits.max_over_target:.2g}; {OVER_BUDGET_ADVICE}"
         )
     return True, "not worse than the champion"
 
