@@ -129,8 +129,9 @@ def lessons(rows: pa.Table, learners: Learners, excluded: Excluded) -> tuple[Int
     """
     series, start = to_numpy(rows["series"]), to_numpy(rows["window_start"])
     since = start - start.min(initial=_NEVER)
-    # The parts of the rows are in order: to sort them by one number is to merge them.
-    time = series * (since.max(initial=0) + 1) + since
+    # The parts of the rows are in order: to sort them by one number is to merge them. It fits 64 bits, as the
+    # series of one call are near each other.
+    time = (series - series.min(initial=_NEVER)) * (since.max(initial=0) + 1) + since
     order = np.argsort(time, kind="stable")
     order = order[np.append(np.diff(time[order]) != 0, True)[: order.size]]
     windows, series = rows.take(to_arrow(order)), series[order]
