@@ -24,7 +24,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
         super().__init__(conf_source, *args, **options)
         folder = Path(conf_source, self.env or self.default_run_env)
         if folder.is_dir() and not any(folder.rglob("parameters*")):
-            self.merge_strategy = {}  # Kedro merges nothing key by key, which takes as long as to read it
+            # Kedro merges nothing key by key, which takes as long as to read it.
+            self.merge_strategy: dict[str, str] = {}
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """Return the configuration of a kind.

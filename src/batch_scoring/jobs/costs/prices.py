@@ -91,7 +91,8 @@ def _items(url: str) -> Iterator[Mapping[str, Any]]:
                 f"{_host(url)}: the list of prices goes on at {_host(following)!r}, another host"
             )
         try:
-            with urlopen(following, timeout=_TIMEOUT_SECONDS) as answer:  # nosec B310: of the same scheme
+            # Of the same scheme as the first address.
+            with urlopen(following, timeout=_TIMEOUT_SECONDS) as answer:  # nosec B310
                 page = json.load(answer)
         except (URLError, TimeoutError, json.JSONDecodeError) as error:
             raise InputError(
