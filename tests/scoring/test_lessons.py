@@ -51,6 +51,19 @@ def test_of_two_rows_of_a_window_the_later_one_counts():
     assert to_numpy(rows["evidence"])[place].tolist() == [2.0, 1.0, 1.0]
 
 
+def test_of_few_of_millions_of_series_the_last_windows_count():
+    n, steps = 2**22, 8_000
+    few = np.full(n, 2)
+    start = np.array([*range(3), steps, 1, 2, steps]) * WINDOW
+    columns = [[0] * 4 + [n - 1] * 3, start, start + WINDOW, [False] * 7, [1.0] * 7]
+    rows = pa.table(
+        [pa.array(one).cast(kind) for one, kind in zip(columns, NUMBERED.types, strict=True)], schema=NUMBERED
+    )
+    place, series = lessons(rows, Learners(learners().series, few * 0, few, few), Excluded())
+    assert place.tolist() == [2, 3, 5, 6]
+    assert series.tolist() == [0, 0, n - 1, n - 1]
+
+
 def test_a_series_is_looked_up_once_for_all_its_windows(monkeypatch):
     sizes = []
     plain = module.row_fingerprints

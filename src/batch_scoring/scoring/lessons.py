@@ -129,11 +129,14 @@ def lessons(rows: pa.Table, learners: Learners, excluded: Excluded) -> tuple[Int
     """
     series, start = to_numpy(rows["series"]), to_numpy(rows["window_start"])
     since = start - start.min(initial=_NEVER)
-    # The parts of the rows are in order: to sort them by one number is to merge them. It fits 64 bits, as the
-    # series of one call are near each other.
-    time = (series - series.min(initial=_NEVER)) * (since.max(initial=0) + 1) + since
-    order = np.argsort(time, kind="stable")
-    order = order[np.append(np.diff(time[order]) != 0, True)[: order.size]]
+    place, n_times = series - series.min(initial=_NEVER), int(since.max(initial=0)) + 1
+    if (int(place.max(initial=0)) + 1) * n_times <= _NEVER:
+        # The parts of the rows are in order: to sort them by one number is to merge them.
+        order = np.argsort(place * n_times + since, kind="stable")
+    else:  # few of millions of series
+        order = np.lexsort((start, series))
+    is_last = (np.diff(series[order]) != 0) | (np.diff(start[order]) != 0)
+    order = order[np.append(is_last, True)[: order.size]]
     windows, series = rows.take(to_arrow(order)), series[order]
     left_out = np.zeros(order.size, bool)
     if excluded.calendar.entries:
