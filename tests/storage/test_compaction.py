@@ -113,6 +113,28 @@ def test_no_more_rows_than_wanted_are_held_at_once(tmp_path: Path, monkeypatch: 
     assert is_sorted(after)
 
 
+def test_a_range_of_devices_does_not_hold_the_texts_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{n:02}" for n in range(60)]
+    for start in range(3):  # each file ends, and begins, amid the devices of the others
+        add(tmp_path, readings(*((start, name, start) for name in names[start::2])))
+    before = add(tmp_path, readings((DAY, "a", 1)))
+    plain, held = compaction._in_order, []
+
+    def noted(rows: pa.Table, time: str) -> pa.Table:
+        held.append((len(rows["device"].chunk(0).dictionary), rows.num_rows))
+        return plain(rows, time)
+
+    monkeypatch.setattr(compaction, "_in_order", noted)
+    monkeypatch.setattr(compaction, "_HELD_ROWS", 30)
+    monkeypatch.setattr(compaction, "_LEAST_ROWS", 2)
+    after = compacted(tmp_path)
+    assert len(held) > 3
+    assert all(n_texts <= n_rows for n_texts, n_rows in held)
+    assert rows_of(after) == rows_of(before)
+
+
 def test_a_text_that_is_missing_comes_last(tmp_path: Path) -> None:
     names = [(1, "b", None), (1, None, "s"), (0, "a", "s"), (2, "a", "s"), (1, "a", "s")]
     rows = readings(*((n, device or "", sensor or "", 1.0) for n, device, sensor in names))
