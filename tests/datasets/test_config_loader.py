@@ -75,3 +75,18 @@ def test_what_is_no_other_entry_is_refused_in_a_sentence(tmp_path, entries):
         InputError, match=r"^catalog, entries of more: .* is not valid; expected other entries"
     ):
         read_catalog(tmp_path, entries)
+
+
+def test_params_win_over_single_globals_of_a_group(tmp_path):
+    (tmp_path / "base").mkdir()
+    (tmp_path / "local").mkdir()
+    plant = {"data": "data", "train": {"hall": 1, "line": {"a": 2, "b": 3}}}
+    (tmp_path / "base/globals.yml").write_text(yaml.safe_dump(plant))
+    path = "${globals:data}/${globals:train.hall}-${globals:train.line.a}-${globals:train.line.b}"
+    (tmp_path / "base/catalog.yml").write_text(yaml.safe_dump({"one": {"type": "x", "path": path}}))
+    given = {"train": {"line": {"a": 9}, "min_windows": 60}, "score": {"budget": 1}}
+    loader = ProjectConfigLoader(
+        str(tmp_path), base_env="base", default_run_env="local", runtime_params=given
+    )
+    assert loader["catalog"]["one"]["path"] == "data/1-9-3"
+    assert "score" not in loader["globals"]

@@ -39,10 +39,20 @@ class ProjectConfigLoader(OmegaConfigLoader):
         if key == "globals":
             given = {name: value for name, value in (self.runtime_params or {}).items() if name in config}
             place = {"data": read_place(given.get("data", config["data"]))} if "data" in config else {}
-            return {**config, **given, **place}
+            return {**_with_given(config, given), **place}
         if key == "catalog":
             return {name: _with_entries(name, entry, config) for name, entry in config.items()}
         return config
+
+
+def _with_given(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Replace single values; a group of globals may be named as one of parameters by chance."""
+    groups = {
+        name: _with_given(config[name], value)
+        for name, value in given.items()
+        if isinstance(value, dict) and isinstance(config.get(name), dict)
+    }
+    return {**config, **given, **groups}
 
 
 def _with_entries(name: str, entry: Any, config: dict[str, Any]) -> Any:
