@@ -56,7 +56,8 @@ FORMATS = {
     ".zip": "zip",
 }
 _HEAD_BYTES = 1 << 16
-_FIRST_BYTES = 256
+# Where an object of JSON may begin, also after a line that is none, or after the rest of another.
+_OBJECT = re.compile(rb'(?:^|\})\s*\[?\s*\{\s*"[^"]*"\s*:', re.MULTILINE)
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _BATCH_ROWS = 20_000
 
@@ -95,7 +96,7 @@ def readable_form(path: str, file_format: str, settings: IngestSettings, folder:
         When the file is broken, or holds not one file.
     """
     if file_format in ("csv", "json"):
-        path, file_format = _rightly_named(path, file_format, folder)
+        path, file_format = _rightly_named(path, file_format, settings, folder)
     is_packed = path.lower().endswith(COMPRESSIONS)
     if is_packed and (file_format not in ("csv", "json") or path.lower().endswith(".bz2")):
         path = _unpacked(path, folder)
@@ -115,7 +116,7 @@ def readable_form(path: str, file_format: str, settings: IngestSettings, folder:
     return path, file_format
 
 
-def _rightly_named(path: str, file_format: str, folder: Path) -> tuple[str, str]:
+def _rightly_named(path: str, file_format: str, settings: IngestSettings, folder: Path) -> tuple[str, str]:
     """Return a copy and the format of a file of text whose name says otherwise than its bytes.
 
     Browsers unpack what they load and keep its name, deliveries to buckets pack and do not say so, and
@@ -125,19 +126,30 @@ def _rightly_named(path: str, file_format: str, folder: Path) -> tuple[str, str]
     if path.lower() != (plain + ending).lower():
         copy = _new_folder(folder) / (Path(plain).name + ending)
         shutil.copyfile(path, copy)
-        return _rightly_named(str(copy), file_format, folder)
+        return _rightly_named(str(copy), file_format, settings, folder)
     try:
-        with open_text(path) as file:
-            head = file.read(_FIRST_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
-    except (InputError, OSError, EOFError, zlib.error):
+        with open_text(path, settings.encoding) as file:
+            head = file.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
+    except (InputError, OSError, EOFError, UnicodeError, zlib.error):
         return path, file_format  # reading it says why
-    if file_format == "json" and head and head[:1] not in (b"{", b"["):
+    # A log of JSON may begin amid a line, where it was cut.
+    if file_format == "json" and head and head[:1] not in (b"{", b"[") and not _OBJECT.search(head):
         return path, "csv"
-    if file_format == "csv" and re.match(rb'\[?\s*\{\s*"', head):
+    if file_format == "csv" and _OBJECT.match(head) and _goes_on_as_json(head):
         copy = _new_folder(folder) / f"{Path(plain).stem}.json{ending}"
         shutil.copyfile(path, copy)
         return str(copy), "json"
     return path, file_format
+
+
+def _goes_on_as_json(head: bytes) -> bool:
+    """Whether no rows of another form follow the first value, as where CSV has a line about itself."""
+    text = head.decode("utf-8", "replace")
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return True  # of many lines, or longer than what was read
+    return re.match(r"\s*,?\s*(?:[\[{]|$)", text[end:]) is not None
 
 
 def without_copies(text: str, folder: Path, path: str) -> str:

@@ -6,6 +6,7 @@ import bz2
 import codecs
 import gzip
 import io
+import re
 from typing import IO, Any, cast
 
 import pyarrow as pa
@@ -13,7 +14,12 @@ import pyarrow as pa
 from batch_scoring.core.errors import InputError
 
 COMPRESSIONS = (".gz", ".zst", ".bz2")
-_MAGIC = {".gz": b"\x1f\x8b\x08", ".zst": b"\x28\xb5\x2f\xfd", ".bz2": b"BZh91AY&SY"}
+# Of bzip2 at any level, also of nothing; of Zstandard after a frame to skip, as pzstd writes it, too.
+_MAGIC = {
+    ".gz": re.compile(rb"\x1f\x8b\x08"),
+    ".zst": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+    ".bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
+}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK = 1 << 20
 
@@ -62,7 +68,7 @@ def compression(path: str) -> str:
     with open(path, "rb") as file:  # noqa: PTH123
         head = file.read(10)
     ending = path[len(without_compression(path)) :].lower()
-    return next((one for one, magic in _MAGIC.items() if head.startswith(magic)), "" if head else ending)
+    return next((one for one, magic in _MAGIC.items() if magic.match(head)), "" if head else ending)
 
 
 def without_compression(name: str) -> str:
