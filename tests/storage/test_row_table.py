@@ -291,15 +291,17 @@ def test_a_damaged_log_is_one_sentence(tmp_path: Path, text: str):
     )
 
 
-@pytest.mark.parametrize("lost", ["timestamp", "numRecords"])
-def test_a_file_without_statistics_is_one_sentence(tmp_path: Path, lost: str):
-    table = add(tmp_path, readings((0, "a", 1)))
+@pytest.mark.parametrize(
+    ("time", "lost"), [("timestamp", "timestamp"), ("timestamp", "numRecords"), (None, "numRecords")]
+)
+def test_a_file_without_statistics_is_one_sentence(tmp_path: Path, time: str | None, lost: str):
+    table = table_at(tmp_path, time).commit(Change(READINGS, [[readings((0, "a", 1))]]))
     log = tmp_path / "_delta_log" / f"{table.version:020d}.json"
     log.write_text(log.read_text().replace(f'\\"{lost}\\"', '\\"lost\\"'))
     with pytest.raises(
         InputError, match=r"cannot be read or written \(its log does not say how many rows .*rows-"
     ):
-        table_at(tmp_path).read()
+        table_at(tmp_path, time).read()
 
 
 def test_other_programs_read_the_table_as_it_is(tmp_path: Path):

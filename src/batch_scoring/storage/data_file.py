@@ -101,13 +101,13 @@ def _read_data_file(action: Mapping[str, Any], column: str | None, bounded: Sequ
         # Other programs cut long texts.
         if low is not None and high is not None and (is_own or not isinstance(low, str)):
             bounds[name] = (_bound(low), _bound(high, is_cut=not is_own))
-    if column is None:
-        return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
-    if column not in bounds or action.get("num_records") is None:
+    if action.get("num_records") is None or (column is not None and column not in bounds):
         raise ValueError(
             f"its log does not say how many rows {action['path']} has, and of which times; restore it from a "
             "backup, or have whoever wrote it write statistics"
         )
+    if column is None:
+        return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)
     first, last = bounds[column]
     return DataFile(
         action["path"],
