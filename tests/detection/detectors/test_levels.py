@@ -105,13 +105,16 @@ def test_a_window_is_at_a_level_the_first_at_it_or_changing():
             [85, 20, 55, 100, -45, -15, 1],  # on the way down
             [70, 1, 68, 72, 1, -30, 1],  # another level is not on the way
             [70, 1, 68, 72, 1, 0, 1],
+            [46, 1, 42, 50, 1, 0, 1],  # about the middle is neither level
+            [130, 20, 108, 150, 42, 0, 1],  # beyond the highest or the lowest there is nothing to change to
+            [-9, 3, -12, -6, -6, 0, 1],
         ],
         float,
     )
-    assert states(X, low, high, ROLES).tolist() == [0, 1, 4, 3, 2, 4, 1, 1]
+    assert states(X, low, high, ROLES).tolist() == [0, 1, 4, 3, 2, 4, 1, 1, 0, 1, 0]
     # With places for more levels, as beside models that have more.
     padded = (np.pad(one, ((0, 0), (0, 2)), constant_values=np.inf) for one in (low, high))
-    assert states(X, *padded, ROLES).tolist() == [0, 1, 8, 5, 4, 8, 1, 1]
+    assert states(X, *padded, ROLES).tolist() == [0, 1, 8, 5, 4, 8, 1, 1, 0, 1, 0]
 
 
 def test_what_lies_between_or_beyond_levels_is_an_anomaly_and_expected_is_the_nearer_one(

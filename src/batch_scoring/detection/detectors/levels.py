@@ -88,18 +88,22 @@ def states(X: Float, low: Float, high: Float, roles: Roles) -> Int:
     """
     n_levels = low.shape[1]
     least, most = (X[:, place] for place in (roles.low, roles.high))
-    between = 0.5 * (high[:, :-1] + low[:, 1:])
-    level = (least[:, None] > between).sum(axis=1)
+    # Up to where each level is the nearest; above the highest there is none.
+    upper = np.full(low.shape, np.inf)
+    upper[:, :-1] = 0.5 * (high[:, :-1] + low[:, 1:])
+    level = (least[:, None] > upper[:, :-1]).sum(axis=1)
     row = np.arange(len(X)) if len(low) == len(X) else np.zeros(len(X), np.int64)
-    below, above = low[row, level], high[row, level]
+    below, above, end = low[row, level], high[row, level], upper[row, level]
     mean, middle = X[:, roles.mean], 0.5 * (below + above)
     before = mean - X[:, roles.diff_mean]
     has_come = np.abs(mean - middle) <= _HALF * np.abs(before - middle)
     state = level + n_levels * (((before < below) | (before > above)) & has_come)
-    width = above - below
-    leaves = (least < below - width) | (most > above + width)
-    leaves &= np.abs(X[:, roles.change]) >= np.maximum(_STRAIGHT * (most - least), width)
-    state[leaves | ((most[:, None] > between).sum(axis=1) > level)] = 2 * n_levels
+    width, apart = above - below, most - least
+    # To another level: there is none below the lowest, nor above the highest.
+    leaves = (least < below - width) & (level > 0) | (most > above + width) & (end < np.inf)
+    leaves &= np.abs(X[:, roles.change]) >= np.maximum(_STRAIGHT * apart, width)
+    # Readings about the middle of two levels are of neither, unless they come half of the way.
+    state[leaves | (most > end) & (apart >= end - above)] = 2 * n_levels
     return state
 
 
