@@ -266,7 +266,7 @@ MODEL_KEYS = pa.schema(
 COMBINED = _table(
     "fleet model of the combined detector",
     **_columns_of("fleet model"),
-    kind=_text("`plain`, `counter` or `constant`"),
+    kind=_text("`plain`, `counter`, also of a steady trend, or `constant`"),
     center=_floats("the feature's", "median of each preprocessed feature"),
     spread=_floats("the feature's", "one step away from the median, of each feature"),
     time_of_day=_floats(

@@ -98,7 +98,9 @@ def test_of_a_combined_model_each_list_is_named_by_the_features_that_it_is_of():
     row = make_model(devices=["a"]).table.to_pylist()[0]
     own = {"kind": "plain", "center": [5.0, 0.5, 3.0], "spread": [1.0, 0.1, 2.0], "time_of_day": []}
     curves = {"distance_curve": [1.0] * N_NUMBERS, "svm_curve": [1.0] * N_NUMBERS, "curve": [1.0] * N_BOTH}
-    more = {"time_zone": "UTC", "fit_version": 3, "levels": []}
+    # Two levels of three features: where they begin and end, then center and spread in five states.
+    levels = [0.0, 90.0, 2.0, 110.0, *[1.0] * 30]
+    more = {"time_zone": "UTC", "fit_version": 3, "levels": levels}
     table = pa.Table.from_pylist([{**row, **own, **curves, **more}], schema=COMBINED)
     info = FleetInfo("vibration", ("mean", "std", "equal_run"), 300.0, {}, detector="combined")
 
@@ -107,5 +109,7 @@ def test_of_a_combined_model_each_list_is_named_by_the_features_that_it_is_of():
     assert [numbers[f"mean of {name}"] for name in ("mean", "std")] == row["mean"]
     assert "mean of equal_run" not in numbers
     assert [numbers[f"center of {name}"] for name in info.features] == own["center"]
+    assert numbers["kind"] == "plain"
+    assert [numbers[f"level {n} of mean"] for n in (1, 2)] == [[0.0, 2.0], [90.0, 110.0]]
     assert [*chain(*numbers["support_vectors"])] == row["support_vectors"]
     assert {len(vector) for vector in numbers["support_vectors"]} == {2}

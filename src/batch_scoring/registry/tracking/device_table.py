@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from batch_scoring.core.ids import require_known
+from batch_scoring.detection.detectors.levels import levels_of_models
 from batch_scoring.detection.detectors.preprocessing import RUN
 from batch_scoring.detection.model_file import FleetFile
 from batch_scoring.tables.device_ranges import device_ranges
@@ -114,6 +116,14 @@ def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
     for name in (one for one in _OF_FEATURES if one in row):
         named = features if len(row[name]) == len(features) else of_svm
         numbers |= {f"{name} of {feature}": value for feature, value in zip(named, row[name], strict=True)}
+    if "kind" in row:
+        numbers["kind"] = row["kind"]
+    of_levels = np.array(row.get("levels") or ())
+    levels = levels_of_models(of_levels, np.array([0, of_levels.size]), len(features))
+    if levels is not None:
+        bounds = zip(levels.low[0].tolist(), levels.high[0].tolist(), strict=True)
+        # Where the mean stays at each; center and spread above are those of all windows.
+        numbers |= {f"level {number} of mean": list(both) for number, both in enumerate(bounds, 1)}
     if "support_vectors" not in row:
         return numbers
     d = len(row["mean"])
