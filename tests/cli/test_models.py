@@ -254,7 +254,8 @@ def test_prune_says_what_goes_and_why_and_the_dry_run_the_same(data):
     }
     assert shown[0].split() == ["what", "name", "why", "bytes"]
     assert shown[1].split()[:2] == ["version", "vibration@2"]
-    assert shown[-1].startswith("Removed 2 versions, 0.")
+    size = sum(one["bytes"] for one in foretold["removed"])
+    assert shown[-1].startswith(f"Removed 2 versions, {size / 1e6:.1f} MB")
     assert [row["version"] for row in rows(data, "list")] == ["4", "3"]
     assert run(data, "prune", *options).stdout == "Removed nothing; versions that stay: 2.\n"
 
