@@ -142,7 +142,7 @@ def copy_of(site: Site) -> Iterator[Site]:
 
 
 def windows_of(predictions: pa.Table) -> pa.Table:
-    """Windows with three features, in the order of a stored table."""
+    """Windows with ``FEATURES``, in the order of a stored table."""
     rows = predictions.sort_by(
         [("sensor", "ascending"), ("device", "ascending"), ("window_start", "ascending")]
     )
@@ -153,6 +153,7 @@ def windows_of(predictions: pa.Table) -> pa.Table:
         "mean": mean,
         "std": 0.1 + 0.01 * np.abs(np.sin(np.arange(mean.size))),
         "diff_mean": np.diff(mean, prepend=mean[:1]),
+        **{"min": mean - 0.2, "max": mean + 0.2, "change": np.zeros(mean.size)},
     }
     return pa.table(columns, windows_schema(FEATURES))
 

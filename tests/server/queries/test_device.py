@@ -15,6 +15,7 @@ from batch_scoring.storage.row_table import Change
 from batch_scoring.tables.schemas import GAPS, READINGS
 from tests.reporting.fleet_factory import START, fleet_of, prediction_rows
 from tests.row_tables import readings, table_at
+from tests.server import sites
 from tests.server.sites import calendar_of, site_of
 
 DAY = 86_400_000_000
@@ -79,6 +80,20 @@ def test_the_expected_range_holds_what_is_normal(data):
     value = unpack(power["band"]["value"], "f4")
     assert ((lower < value) & (value < upper)).mean() > 0.99
     assert (upper - lower).max() < 5
+
+
+def test_the_range_of_a_sensor_below_is_that_of_the_level_it_is_at(monkeypatch):
+    monkeypatch.setattr(sites, "FEATURES", (*sites.FEATURES, "min", "max", "change"))
+    noise = np.random.default_rng(3).normal(0, 0.1, N)
+    fleet = fleet_of(
+        prediction_rows("a", "flow", 10 + noise),
+        prediction_rows("a", "power", 5.0 * (np.arange(N) % 41 < 20) + noise),
+    )
+    end = START_US + 8 * DAY
+    with site_of(fleet, with_models=True) as made:
+        band = device_data(made.workspace(), "a", "flow", ["power"], end - DAY, end)["series"][1]["band"]
+    value, expected = (unpack(band[name], "f4") for name in ("value", "expected"))
+    assert np.abs(expected - value).max() < 0.5
 
 
 def test_the_week_before_lies_under_this_week(site, data):

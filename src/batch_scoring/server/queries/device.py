@@ -53,7 +53,8 @@ _PREDICTED = (
 )
 _OF_SISTERS = ("window_start", "window_end", "sensor", "value", "severity", "is_anomaly", "rule")
 _BEFORE = ("window_start", "sensor", "value")
-_LEVEL = ("window_start", "window_end", "sensor", "mean", "diff_mean")
+# What the mean is expected to be by: from the window before, and at the level that a machine is at.
+_LEVEL = ("window_start", "window_end", "sensor", "mean", "diff_mean", "min", "max", "change")
 _NO_WINDOWS = windows_schema(("mean", "diff_mean"))
 
 
