@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.detection.detectors import HasKinds
 from batch_scoring.detection.flag_rate import begins_alarm, least_rate
 from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.score import predict
@@ -196,12 +197,15 @@ class ChampionChallenger:
         device = positions(windows["device"], names)
         row_of = np.arange(windows.num_rows, dtype=np.uint64)
         modelled, scored = [], []
+        kind = np.zeros((2, len(names)), np.int64)
         for who, model in enumerate((challenger, champion)):
             scores, flags = np.full(device.size, np.nan), np.zeros(device.size, np.bool_)
             has_model = np.zeros(len(names), np.bool_)
             if model is not None:
                 place = positions(model.devices, names)
                 has_model[place[place >= 0]] = True
+                if isinstance(model.detector, HasKinds):
+                    kind[who, place[place >= 0]] = model.detector.kinds(model.rows)[place >= 0]
                 # The fingerprint carries the row of each prediction's window.
                 predictions = predict(windows, model, "", fingerprints=row_of)
                 rows = to_numpy(predictions["window_fingerprint"]).astype(np.int64)
@@ -214,6 +218,8 @@ class ChampionChallenger:
         both = np.isfinite(ours) & np.isfinite(theirs)
         self._n_both_flag += int(np.count_nonzero(our_flags & their_flags & both))
         self._n_either_flags += int(np.count_nonzero((our_flags | their_flags) & both))
+        # A model with levels finds other windows rare than one without: neither has learned something else.
+        both &= (kind[0] == kind[1])[device]
         correlations = rank_correlations(device[both], ours[both], theirs[both])
         self._rank_sum += float(correlations.sum())
         self._n_ranked += correlations.size

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from batch_scoring.detection.comparison import ChampionChallenger, PromotionLimits, decide
 from batch_scoring.detection.detectors import combined_fit
 from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.detectors.combined import combined_arrays
@@ -202,3 +203,16 @@ def test_models_beside_others_score_as_alone(off_half_of_the_time):
     X = windows_at(runs_of(6, 1000, 0.0, 100.0, 60.0))
     of_a = predict(make_windows(X, ["a"] * 200, features=list(FEATURES)), model, "1")
     assert of_a["score"].to_pylist() == scored(off_half_of_the_time, X)["score"]
+
+
+def test_a_challenger_with_levels_is_no_other_order_of_a_champion_without(off_half_of_the_time, monkeypatch):
+    monkeypatch.setattr(combined_fit, "_NARROWER", 0.0)
+    without, _ = fit_fleet(series(TRAIN), FEATURES, PARAMETERS)
+    new = series(windows_at(runs_of(11, 5000, 0.0, 100.0), seed=11))
+    versions = ChampionChallenger()
+    versions.add(new, off_half_of_the_time, without)
+    assert versions.result().rank_stability is None
+    assert decide(versions.result(), PromotionLimits())[0]
+    alike = ChampionChallenger()
+    alike.add(new, off_half_of_the_time, off_half_of_the_time)
+    assert alike.result().rank_stability == pytest.approx(1.0)

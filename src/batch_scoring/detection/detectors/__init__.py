@@ -143,6 +143,14 @@ class StatesRange(Protocol):
         """
 
 
+@runtime_checkable
+class HasKinds(Protocol):
+    """A detector whose models measure in several ways, such as by levels, each with an order of its own."""
+
+    def kinds(self, models: ModelRows) -> Int:
+        """Number the way in which each of m models measures, shape (m,)."""
+
+
 # The columns of models that a recalibration needs.
 RECALIBRATED = (
     "device",

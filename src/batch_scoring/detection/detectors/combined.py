@@ -99,6 +99,11 @@ class Combined:
         """Whether any of these models removes hour-of-day seasonality."""
         return bool((np.diff(models.offsets("time_of_day")) > 0).any())
 
+    def kinds(self, models: ModelRows) -> Int:
+        """Number plain series, counters and constants, each by its levels; see ``HasKinds``."""
+        kind = positions(models.table["kind"], strings(KINDS))
+        return kind + len(KINDS) * np.diff(models.offsets("levels")).astype(np.int64)
+
     def recalibrate(self, models: ModelRows, evidence: Float, counts: Int) -> Float:
         """Fit combined curves anew; see ``Recalibrates``. Constant series and former models keep theirs."""
         own = models.values("curve").reshape(-1, N_BOTH)
