@@ -270,7 +270,7 @@ def csv_relation(path: str, settings: IngestSettings, ids: FileIds) -> RawRelati
     is_spaced = any(name.startswith(" ") for name in head.names[1:])
 
     def field(position: int) -> str:
-        wanted = [_position(head.names[position], row, names, path) for row, names in tables]
+        wanted = [position, *(_position(head.names[position], *table, path) for table in tables[1:])]
         text = f"CASE WHEN well_formed THEN {_by_table([f'fields[{at + 1}]' for at in wanted], tables)} END"
         return f"trim({text})" if is_spaced else text
 

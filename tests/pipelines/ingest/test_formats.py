@@ -43,6 +43,12 @@ def test_quotes_crlf_a_byte_order_mark_and_empty_lines_are_understood(store: Sto
     assert store.reasons() == [(4, "missing_device")]
 
 
+def test_each_of_two_columns_of_one_name_has_its_own_values(store: Store, tmp_path: Path):
+    lines = ["ts,device,s,s", "2026-01-05,d,1.5,7"]
+    store.ingest(write_lines(tmp_path / "a.csv", lines))
+    assert [row[2:] for row in store.readings()] == [("s", 1.5), ("s.1", 7.0)]
+
+
 def test_line_ends_may_be_mixed_and_the_last_one_missing(store: Store, tmp_path: Path):
     content = "ts,device,sensor,value\r\n2026-01-05,a,s,1\n2026-01-05,b,s,1\r\n2026-01-05,c,s,1"
     (tmp_path / "a.csv").write_bytes(content.encode())
