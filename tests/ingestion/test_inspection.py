@@ -1,6 +1,7 @@
 """What `kedro readings inspect` says of a file, and that it reads no more of it than a sample."""
 
 import json
+from cProfile import Profile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -206,6 +207,22 @@ def test_a_good_file_and_one_of_another_form_are_told_apart(tmp_path):
     assert not found.is_readable
     assert found.trial.readings.num_rows == 9
     assert "b.csv" in sentence(found)
+
+
+def calls_of(function, *arguments):
+    """Number of calls that a function makes: its work, whatever else the machine does."""
+    profile = Profile()
+    profile.runcall(function, *arguments)
+    return sum(one.callcount for one in profile.getstats())
+
+
+def test_the_work_on_a_wide_file_grows_with_its_columns_and_not_with_their_square(tmp_path):
+    def work(width):
+        names = [f"s{n}" for n in range(width)]
+        rows = (f"2026-01-05T00:0{row}Z,{','.join(f'{row + n}.5' for n in range(width))}" for row in range(3))
+        return calls_of(inspected, write_lines(tmp_path / f"{width}.csv", [f"ts,{','.join(names)}", *rows]))
+
+    assert work(1200) < 5 * work(300)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet", ".json"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cache
 
 from batch_scoring.ingestion.column_errors import missing_columns, no_sensors
 from batch_scoring.ingestion.columns import match_columns, template_parts
@@ -95,7 +96,7 @@ def find_shape(
     InputError
         Naming all that is missing.
     """
-    shape = _find_shape(names, settings, file, kinds, ids, match)
+    shape = _find_shape(names, settings, file, cache(kinds), ids, match)
     return replace(shape, quality=quality_column(names, settings))
 
 

@@ -42,12 +42,6 @@ class StagedDay:
             f"AND TIMESTAMPTZ '{self.last.isoformat()}')"
         )
 
-    def joined(self, other: StagedDay) -> StagedDay:
-        """Return the rows of two of them."""
-        sensors = self.sensors + [one for one in other.sensors if one not in self.sensors]
-        first, last = min(self.first, other.first), max(self.last, other.last)
-        return StagedDay(first, last, sensors, self.rows + other.rows)
-
 
 def day_counts(connection: duckdb.DuckDBPyConnection) -> list[DayCount]:
     """Count the clean staged rows by day, since 1970, and sensor."""
@@ -70,11 +64,16 @@ def are_sparse(counts: Sequence[DayCount]) -> bool:
 
 def staged_days(connection: duckdb.DuckDBPyConnection) -> list[StagedDay]:
     """List the days of the clean rows in order; months where a day holds few rows."""
-    found: dict[tuple[int, ...], StagedDay] = {}
+    found: dict[tuple[int, ...], list[DayCount]] = {}
     counts = day_counts(connection)
     by_month = are_sparse(counts)
-    for _, sensor, first, last, rows in counts:
+    for one in counts:
+        first = one[2]
         key = (first.year, first.month) if by_month else (first.year, first.month, first.day)
-        one = StagedDay(first, last, [sensor], rows)
-        found[key] = found[key].joined(one) if key in found else one
-    return list(found.values())
+        found.setdefault(key, []).append(one)
+    return [_joined(some) for some in found.values()]
+
+
+def _joined(counts: Sequence[DayCount]) -> StagedDay:
+    _, sensors, first, last, rows = zip(*counts, strict=True)
+    return StagedDay(min(first), max(last), list(dict.fromkeys(sensors)), sum(rows))

@@ -61,9 +61,9 @@ _FEW = 200
 _LEAST_ROWS = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
-    """A column of a sample.
+    """A column of a sample; of thousands, each is only itself, so that sets of them are quick.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Column:
         """Number of different texts."""
         return len(set(self.texts))
 
-    @property
+    @cached_property
     def is_clearly_time(self) -> bool:
         """Whether it is a time that cannot be a number of something else."""
         if self.time is None or self.time.holds == "clock":
@@ -137,10 +137,12 @@ class Column:
     def is_encoded(self) -> bool:
         """Whether its texts are bytes in hexadecimal or base64, which nothing here can decode."""
         # 016710ff is a payload, not a number with a unit.
+        if not _RAW & set(self.words):
+            return False
         has_letters = any(re.search("[A-Za-z]", text) for text in self.texts)
-        return has_letters and bool(_RAW & set(self.words)) and all(map(_ENCODED.fullmatch, self.texts))
+        return has_letters and all(map(_ENCODED.fullmatch, self.texts))
 
-    @property
+    @cached_property
     def words(self) -> list[str]:
         """The words of its name, in lower case."""
         return name_words(self.name)

@@ -19,7 +19,7 @@ from batch_scoring.ingestion.envelopes import TABLES
 from batch_scoring.ingestion.file_formats import readable_form, sheet_names
 from batch_scoring.ingestion.inspection.proposal import Proposal, in_envelope, nested, propose, without
 from batch_scoring.ingestion.inspection.repeated_hour import repeated_hour, rounded_times
-from batch_scoring.ingestion.inspection.roles import Roles, choose_roles, roles_as_read
+from batch_scoring.ingestion.inspection.roles import Roles, roles_as_read
 from batch_scoring.ingestion.inspection.sample import take_sample
 from batch_scoring.ingestion.inspection.table import Table, read_table
 from batch_scoring.ingestion.inspection.trial import Trial, try_reading
@@ -200,8 +200,7 @@ def _first_telling(samples: Sequence[SourceFile], settings: Mapping[str, Any], f
     first: Table | None = None
     for sample in samples:
         table = _look_at(sample, settings, folder)
-        roles = None if table is None else choose_roles(table.columns)
-        if roles is not None and roles.time and (roles.value or roles.sensors):
+        if table is not None and table.roles.time and (table.roles.value or table.roles.sensors):
             return table
         first = first or table
     return first
@@ -222,7 +221,7 @@ def _roles(table: Table, as_is: Trial, present: Mapping[str, Any]) -> Roles:
     """Return the roles that the columns have where all is read, or else those they may have."""
     is_read = as_is.is_readable and not as_is.in_error and table.envelope is None
     known = roles_as_read(table.columns, read_settings(present)) if is_read else None
-    return known or choose_roles(table.columns)
+    return known or table.roles
 
 
 def _proposed(
@@ -281,10 +280,12 @@ def _fewest(proposal: Proposal, trial: Trial, read: Reader) -> tuple[Proposal, T
 def _naming_lost(proposal: Proposal, roles: Roles, trial: Trial) -> Proposal:
     """Say which columns of numbers give no reading."""
     stored = trial.readings["sensor"].unique().to_pylist()
+    known = frozenset(stored)
     lost = [
         one.name
         for one in roles.sensors
         if one is not roles.value
+        and one.name not in known
         and not any(one.name.endswith(name) or name.endswith(one.name) for name in stored)
     ]
     if not lost or trial.errors:
@@ -296,7 +297,7 @@ def _naming_lost(proposal: Proposal, roles: Roles, trial: Trial) -> Proposal:
 def _telling_apart(table: Table, roles: Roles) -> list[str]:
     """Return the columns without a role that tell the rows of one time apart, as ids of sensors do."""
     ids = [one for one in (*roles.time, roles.device, roles.sensor) if one is not None]
-    measured = [*ids, roles.value, *roles.sensors]
+    measured = {*ids, roles.value, *roles.sensors}
     others = [
         one
         for one in table.columns

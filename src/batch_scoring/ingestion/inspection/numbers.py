@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 
 from batch_scoring.ingestion.numbers import NO_VALUES
@@ -40,7 +41,8 @@ MOST_WORDS = 12
 MOST = 0.9
 # Words of this count among numbers are no slip, and as many of them may say that there is no value.
 _AGAIN, _MOST_REASONS = 3, 3
-_BARE = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_SPACES = "\u00a0\u202f"
+_UNIT = re.compile(r"([+-]?[\d][\d.,' \u00a0\u202f]*?)(\s*)([^\d\s.,'+#*-][^\d]*)")
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def number_look(texts: Sequence[str]) -> NumberLook | None:
             units[bare[text][1]] += n
     total = sum(stated.values())
     readable = {
-        marks: sum(n for text, n in stated.items() if read_number(bare[text][0], *marks) is not None) / total
-        for marks in MARKS
+        marks: sum(n for text, n in stated.items() if form.fullmatch(bare[text][0])) / total
+        for marks, form in _FORMS.items()
     }
     if max(readable.values()) < 0.5:
         words = _states(list(stated))
@@ -131,21 +133,28 @@ def read_number(text: str, decimal: str, thousands: str) -> float | None:
     >>> read_number("1.234,5", ",", "."), read_number("1,5", ".", "")
     (1234.5, None)
     """
-    if thousands:
-        whole, mark, rest = text.partition(decimal)
-        if not re.fullmatch(rf"[+-]?\d{{1,3}}([{re.escape(thousands)}\u00a0\u202f]\d{{3}})*", whole):
-            return None
-        text = re.sub(rf"[{re.escape(thousands)}\u00a0\u202f]", "", whole) + mark + rest
-    if decimal != ".":
-        if "." in text:
-            return None
-        text = text.replace(decimal, ".")
-    return float(text) if _BARE.fullmatch(text) else None
+    if _form(decimal, thousands).fullmatch(text) is None:
+        return None
+    for mark in thousands and (thousands, *_SPACES):
+        text = text.replace(mark, "")
+    return float(text.replace(decimal, "."))
+
+
+@cache
+def _form(decimal: str, thousands: str) -> re.Pattern[str]:
+    """Return the form of a number; each text of thousands of columns is held against several."""
+    mark, power = re.escape(decimal), r"([eE][+-]?\d+)?"
+    if not thousands:
+        return re.compile(rf"[+-]?(\d+{mark}?\d*|{mark}\d+){power}")
+    return re.compile(rf"[+-]?\d{{1,3}}([{re.escape(thousands)}{_SPACES}]\d{{3}})*({mark}\d*{power})?")
+
+
+_FORMS = {marks: _form(*marks) for marks in MARKS}
 
 
 def _without_unit(text: str) -> tuple[str, str]:
     """Split a number from the unit behind it."""
-    match = re.fullmatch(r"([+-]?[\d][\d.,' \u00a0\u202f]*?)(\s*)([^\d\s.,'+#*-][^\d]*)", text)
+    match = _UNIT.fullmatch(text)
     return (match.group(1), match.group(3)) if match else (text, "")
 
 

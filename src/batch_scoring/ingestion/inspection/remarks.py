@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.roles import Roles
@@ -18,8 +18,9 @@ _LEVELS = re.compile(r"\('.+', '.+'\)")
 def remarks(columns: Sequence[Column], roles: Roles) -> Iterator[str]:
     """Yield a sentence on each column, or some of them, that may mean something else than it is taken for."""
     values = [roles.value] if roles.value is not None else roles.sensors
+    are_values = frozenset(values)
     for column in columns:
-        yield from _of_column(column, values)
+        yield from _of_column(column, are_values)
     levels = [column.name for column in roles.sensors if _LEVELS.fullmatch(column.name)]
     if levels:
         yield (
@@ -43,7 +44,7 @@ def remarks(columns: Sequence[Column], roles: Roles) -> Iterator[str]:
         yield from _of_unused(columns, roles)
 
 
-def _of_column(column: Column, values: Sequence[Column]) -> Iterator[str]:
+def _of_column(column: Column, values: Collection[Column]) -> Iterator[str]:
     kinds = list(dict.fromkeys(column.texts))
     if column.is_remark and 1 < len(kinds) <= _FEW and column not in values:
         listed = ", ".join(kinds)
@@ -61,8 +62,9 @@ def _of_column(column: Column, values: Sequence[Column]) -> Iterator[str]:
 
 def _of_unused(columns: Sequence[Column], roles: Roles) -> Iterator[str]:
     """Name columns of texts that repeat: if they name devices, the readings of several are one series."""
+    used = {*roles.time, *roles.sensors}
     for column in columns:
-        if not column.is_id or column in (*roles.time, *roles.sensors):
+        if not column.is_id or column in used:
             continue
         if column.distinct > 1:
             yield (

@@ -78,12 +78,14 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     rest = [column for column in columns if column not in time and column.texts]
     numbers = _beside(time, [column for column in rest if column.is_number])
     unnamed = unnamed_ids(time, numbers)
+    are_numbers = set(numbers)
     ids = [
         column
         for column in rest
-        if column.is_id or column in unnamed or (column in numbers and _is_numeric_id(column))
+        if column.is_id or column in unnamed or (column in are_numbers and _is_numeric_id(column))
     ]
-    numbers = [column for column in numbers if column not in ids]
+    are_ids = set(ids)
+    numbers = [column for column in numbers if column not in are_ids]
     # A constant text, as the name of a result or a unit, is an id only by its name.
     telling = [
         column for column in ids if column.distinct > 1 or column.fit("device") or column.fit("sensor")
@@ -110,12 +112,13 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     if device is not None:
         reasons[device.name] = _reason(device, "device")
     reasons |= {column.name: "a sensor: its numbers vary" for column in measured}
+    taken = {*measured, device}
     # Of a column without a name ingestion itself makes no sensor.
     left_out = [
         column
         for column in rest
         if (column.is_number or (column.is_clearly_time and column.number)) and column.name
-        if column not in (*measured, device)
+        if column not in taken
     ]
     shape = "series" if len(measured) == 1 and measured[0].fit("value") and device is None else "wide"
     only = measured[0] if shape == "series" else None

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from batch_scoring.ingestion.envelopes import ENVELOPES, NOT_IN_IT, TABLES, envelope_of
 from batch_scoring.ingestion.events import event_records
 from batch_scoring.ingestion.inspection.columns import Column
+from batch_scoring.ingestion.inspection.roles import Roles, choose_roles
 from batch_scoring.ingestion.inspection.sample import read_head
 from batch_scoring.ingestion.inspection.text_form import TextForm, text_form
 from batch_scoring.ingestion.json_paths import Leaf, leaves_of
@@ -47,6 +49,11 @@ class Table:
     n_rows: int
     form: TextForm | None = None
     envelope: str | None = None
+
+    @cached_property
+    def roles(self) -> Roles:
+        """The roles that the columns may have, chosen once."""
+        return choose_roles(self.columns)
 
 
 def read_table(path: str, file_format: str) -> Table | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 
 from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
@@ -68,13 +69,13 @@ def time_look(texts: Sequence[str]) -> TimeLook | None:
     distinct = list(dict.fromkeys(texts))
     if not distinct:
         return None
-    if _most(_ISO.fullmatch(text) for text in distinct):
+    if _most(distinct, _ISO.fullmatch):
         has_clock = any(len(text) > len("2026-03-02") for text in distinct)
-        zoned = _most(_OFFSET.search(text) for text in distinct)
+        zoned = _most(distinct, _OFFSET.search)
         return TimeLook((ISO,), "moment" if has_clock else "date", zoned)
-    if _most(_NUMBER.fullmatch(text) for text in distinct):
+    if _most(distinct, _NUMBER.fullmatch):
         return _number_look(distinct)
-    if _most(_CLOCK.fullmatch(spelled_usually(text)) for text in distinct):
+    if _most(distinct, lambda text: _CLOCK.fullmatch(spelled_usually(text))):
         day = f"2026-03-02 {distinct[0]}"
         clocks = [form.removeprefix("%Y-%m-%d ") for forms in formats_of(day).values() for form in forms]
         return TimeLook(tuple(clocks), "clock") if clocks else None
@@ -94,7 +95,7 @@ def read_time(text: str, form: str) -> datetime | None:
 
 def _text_look(texts: Sequence[str], distinct: Sequence[str]) -> TimeLook | None:
     found = (form for text in distinct[:50] for forms in formats_of(text).values() for form in forms)
-    reading = [form for form in dict.fromkeys(found) if _most(read_time(text, form) for text in distinct)]
+    reading = [form for form in dict.fromkeys(found) if _most(distinct, partial(read_time, form=form))]
     if not reading:
         return None
     ordered = sorted(reading, key=lambda form: _strangeness(texts, form))
@@ -113,7 +114,7 @@ def _number_look(texts: Sequence[str]) -> TimeLook | None:
         if not are_ticks and _EPOCH_SECONDS[0] * scale <= low and high <= _EPOCH_SECONDS[1] * scale:
             return TimeLook((name,), "moment", has_zone=True)
     compact = [form for forms in formats_of(texts[0]).values() for form in forms]
-    if compact and _most(read_time(text, compact[0]) for text in texts):
+    if compact and _most(texts, lambda text: read_time(text, compact[0])):
         return TimeLook((compact[0],), _holds(compact[0]))
     if _EXCEL_DAYS[0] <= low and high <= _EXCEL_DAYS[1]:
         return TimeLook((EXCEL,), "moment")
@@ -124,9 +125,14 @@ def _holds(form: str) -> str:
     return "moment" if "%H" in form or "%I" in form else "date"
 
 
-def _most(hits: Iterable[object]) -> bool:
-    listed = [bool(hit) for hit in hits]
-    return sum(listed) >= MOST * len(listed)
+def _most(texts: Sequence[str], matches: Callable[[str], object]) -> bool:
+    """Whether most texts match; no more are looked at than decide it."""
+    least, n = MOST * len(texts), len(texts)
+    for text in texts:
+        n -= not matches(text)
+        if n < least:
+            return False
+    return True
 
 
 def _strangeness(texts: Sequence[str], form: str) -> tuple[bool, float, bool]:
