@@ -57,6 +57,42 @@ def test_json_lines_and_parquet_are_read_as_csv_is(tmp_path):
 HEADER = "device,sensor,start,end"
 
 
+def test_a_last_day_is_in_the_event_to_its_end(tmp_path):
+    path = written(tmp_path, "device,sensor,first,last\na,s,2026-01-05,2026-01-06\n")
+    (row,) = rows(path)
+    assert row[4] - row[3] == timedelta(days=2)
+
+
+def test_without_a_column_of_sensors_a_label_is_of_all_unless_another_column_may_name_them(tmp_path):
+    path = written(tmp_path, "device,start,end\na,2026-01-05 10:00,2026-01-05 11:00\n")
+    assert rows(path) == [("a", "*", None, TEN, TEN + HOUR)]
+    with pytest.raises(InputError, match="line 2: there is no column 'tag'; known are device, sensor, kind"):
+        read_labels(written(tmp_path, "device,tag,start,end\na,s,2026-01-05,2026-01-06\n"))
+
+
+def test_what_a_spreadsheet_leaves_behind_is_no_row_and_no_column(tmp_path):
+    path = written(tmp_path, f"{HEADER},\na,s,2026-01-05 10:00,2026-01-05 11:00,\n,,,,\n")
+    assert rows(path) == [("a", "s", None, TEN, TEN + HOUR)]
+
+
+def test_a_single_row_without_a_header_is_not_taken_for_one(tmp_path):
+    with pytest.raises(InputError, match=r"line 1: there is no column 'device'.*; there are a, 2026-01-05"):
+        read_labels(written(tmp_path, "a,2026-01-05,2026-01-06\n"))
+
+
+def test_a_zone_in_a_column_of_its_own_is_refused_unless_it_is_utc(tmp_path):
+    row = "a,s,2026-01-05 10:00,2026-01-05 11:00"
+    assert rows(written(tmp_path, f"{HEADER},timezone\n{row},utc\n"))
+    with pytest.raises(InputError, match="line 2, column 'timezone': 'Europe/Berlin' is not read; expected"):
+        read_labels(written(tmp_path, f"{HEADER},timezone\n{row},Europe/Berlin\n"))
+
+
+def test_a_list_in_the_place_of_a_text_is_refused(tmp_path):
+    one = {"device": "a", "sensor": ["s", "t"], "start": "2026-01-05", "end": "2026-01-06"}
+    with pytest.raises(InputError, match="line 1, column 'sensor': expected a text"):
+        read_labels(written(tmp_path, json.dumps(one), "labels.jsonl"))
+
+
 @pytest.mark.parametrize(
     ("header", "line", "says"),
     [
@@ -74,7 +110,7 @@ HEADER = "device,sensor,start,end"
 )
 def test_a_slip_is_told_with_file_row_and_column(tmp_path, header, line, says):
     good = "a,s,2026-01-05,2026-01-06\n" if header == HEADER else ""
-    place = 3 if good else 2
+    place = 3 if good else 1
     with pytest.raises(InputError, match=rf"labels\.csv: line {place}\W.*{says}"):
         read_labels(written(tmp_path, f"{header}\n{good}{line}\n"))
 

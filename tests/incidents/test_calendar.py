@@ -181,6 +181,13 @@ def test_a_calendar_whose_devices_have_another_column_is_not_one_of_all(tmp_path
     assert read_calendar(path).num_rows == 1
 
 
+def test_a_column_that_ends_or_repeats_entries_otherwise_is_refused(tmp_path):
+    path = Path(tmp_path, "calendar.csv")
+    path.write_text("device,sensor,start,end,every,until\na,s,2026-01-03,2026-01-04,week,2026-03-01\n")
+    with pytest.raises(InputError, match="line 2, column 'until': '2026-03-01' is not read; expected"):
+        read_calendar(path)
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

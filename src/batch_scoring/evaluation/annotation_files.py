@@ -22,6 +22,8 @@ LABEL_FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
 
 # The columns that say when, and whether the second one lies in the interval.
 BEGIN, END = ("start", "first"), ("end", "last")
+# Columns of other files that say how times are meant, which would be taken for UTC.
+_ZONES = frozenset(("timezone", "time_zone", "time zone", "tz", "utc_offset"))
 # Those of a file without a header.
 _TIMES = ("start", "end")
 
@@ -50,20 +52,30 @@ class WrittenRow:
 
     def optional_text(self, column: str) -> str | None:
         """Return a text; None where it is empty or there is no such column."""
-        value = self.values.get(column)
-        return None if value is None or not str(value).strip() else str(value)
+        return None if self._is_empty(column) else self.text(column)
 
     def optional_time(self, column: str) -> datetime | None:
         """Return a time, UTC; None where it is empty or there is no such column."""
-        return None if self.optional_text(column) is None else self._time(column)
+        return None if self._is_empty(column) else self._time(column)
+
+    def _is_empty(self, column: str) -> bool:
+        return not str("" if (value := self.values.get(column)) is None else value).strip()
 
     def interval(self) -> tuple[datetime, datetime]:
         """Return the interval, half-open and UTC, from ``start`` or ``first`` and ``end`` or ``last``."""
+        for column in _ZONES & self.values.keys():
+            if str(self.values[column] or "UTC").strip().upper() not in ("UTC", "Z"):
+                raise InputError(
+                    f"{self.where}, column {column!r}: {self.values[column]!r} is not read; expected times "
+                    "with their offset, such as 2026-01-05T10:00+01:00"
+                )
         begin = next(name for name in BEGIN if name in self.values)
         stop = next(name for name in END if name in self.values)
         start, end = (self._time(name) for name in (begin, stop))
         if stop == "last":
-            end += timedelta(microseconds=1)
+            # A date without a time is that whole day.
+            is_date = len(str(self.values[stop]).strip()) <= len("2026-01-05")
+            end += timedelta(days=1) if is_date else timedelta(microseconds=1)
         if end <= start:
             raise InputError(
                 f"{self.where}, column {stop!r}: {self.values[stop]} is not after {begin!r}, "
@@ -110,8 +122,11 @@ def read_rows(
     try:
         for where, values in _READERS.get(suffix, _read_json_lines)(path, name):
             row = {str(column).strip().lower(): value for column, value in values.items()}
+            if not row.get("", True):  # a spreadsheet ends each line with delimiters
+                del row[""]
             _require_columns(f"{name}: {where}", row, required)
-            yield WrittenRow(f"{name}: {where}", row)
+            if any(str("" if value is None else value).strip() for value in row.values()):
+                yield WrittenRow(f"{name}: {where}", row)
     except FileNotFoundError:
         raise InputError(f"{name}: there is no such file") from None
     except UnicodeDecodeError as error:
@@ -162,6 +177,9 @@ def _read_csv(path: Path, name: str) -> Iterator[tuple[str, dict[Any, Any]]]:
         )
         header = "the header" if has_header else "the two times of a file without a header"
         fixed = {} if has_header else {"device": Path(name).stem, "sensor": ALL}
+        if has_header and reader.fieldnames:
+            # A row of nothing: the names are checked where no row follows, too.
+            yield f"line {reader.line_num}", dict.fromkeys(reader.fieldnames, "")
         for values in reader:
             where = f"line {reader.line_num}"
             if None in values or None in values.values():

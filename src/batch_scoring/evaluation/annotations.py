@@ -25,6 +25,8 @@ from batch_scoring.tables.schemas import (
 )
 
 _SERIES = [("device",), ("sensor",), BEGIN, END]
+# Columns of other calendars that say when an entry comes again, each of which would come once or for ever.
+_AGAIN = ("until", "repeat", "repeats", "rrule", "recurrence", "frequency", "days")
 
 
 def read_labels(path: Path | str, name: str | None = None) -> pa.Table:
@@ -32,7 +34,8 @@ def read_labels(path: Path | str, name: str | None = None) -> pa.Table:
 
     Its columns are ``device``, ``sensor`` (empty or ``*`` for all of the device), when it began (``start``
     or ``first``, the same), when it ended (``end``, the first moment after it, or ``last``, the last moment
-    in it) and, if there is one, ``kind``. Times without an offset are UTC. Other columns are left alone.
+    or the last day in it) and, if there is one, ``kind``. Times without an offset are UTC. Other columns are
+    left alone; without ``sensor``, which may be missing, they are an error: one of them may name it.
     A CSV file without a header has ``start`` and ``end`` only, see :func:`.read_rows`.
 
     Parameters
@@ -50,7 +53,7 @@ def read_labels(path: Path | str, name: str | None = None) -> pa.Table:
     InputError
         Naming the file, the row and the column.
     """
-    return read_table(Path(path), LABELS, _SERIES, _label, name)
+    return read_table(Path(path), LABELS, [("device",), BEGIN, END], _label, name)
 
 
 def read_feedback(path: Path | str, name: str | None = None) -> pa.Table:
@@ -93,13 +96,19 @@ def read_devices(path: Path | str, name: str | None = None) -> pa.Table:
 def _require_known(row: WrittenRow, known: Sequence[str]) -> None:
     for column in row.values:
         if column not in known:
-            hint = suggestion(column, known) or f"known are {', '.join(known)}"
+            hint = suggestion(column, known) or f"known are {', '.join(dict.fromkeys(known))}"
             raise InputError(f"{row.where}: there is no column {column!r}; {hint}")
 
 
 def _unjudged(row: WrittenRow) -> tuple[Any, ...]:
     if not {"device", "sensor"} <= row.values.keys():
         _require_known(row, [*CALENDAR.names, *BEGIN, *END])
+    for column in _AGAIN:
+        if row.optional_text(column) is not None:
+            raise InputError(
+                f"{row.where}, column {column!r}: {row.values[column]!r} is not read; expected the column "
+                "'every' with day or week, or a row for each time"
+            )
     start, end = row.interval()
     every = row.optional_text("every")
     every = every if every is None else every.strip().lower()
@@ -115,6 +124,8 @@ def _unjudged(row: WrittenRow) -> tuple[Any, ...]:
 
 
 def _label(row: WrittenRow) -> tuple[Any, ...]:
+    if "sensor" not in row.values:
+        _require_known(row, [*LABELS.names, *BEGIN, *END])
     sensor = row.optional_text("sensor") or ALL
     return row.text("device"), sensor, row.optional_text("kind"), *row.interval()
 
