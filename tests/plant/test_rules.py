@@ -139,8 +139,13 @@ def test_a_pattern_matches_the_group_of_a_device():
         ({"direction": "up"}, r"domain.rules\[1\].direction: 'up' is not valid; expected one of 'above'"),
         ({"smallest_deviation": "5 bar"}, "smallest_deviation: '5 bar' is not valid; expected a number"),
         ({"smallest_deviation": -1}, "smallest_deviation: -1 is not valid"),
-        ({"limits": [3, 1]}, r"limits: \(3, 1\) is not valid; expected a lower and an upper limit"),
+        (
+            {"limits": [3, 1]},
+            r"domain.rules\[1\].limits: \(3, 1\) is not valid; expected a lower and an upper limit",
+        ),
         ({"limits": [1]}, "limits: .* is not valid"),
+        ({"limits": [3, math.nan]}, "limits: .* is not valid"),
+        ({"sensor": "s"}, r"domain.rules\[1\]: says nothing; expected direction, smallest_deviation, "),
         (
             {"off_when": {"sensor": "power"}},
             "off_when with the sensor 'power' is not valid; expected 'below'",
@@ -272,6 +277,8 @@ def test_sensors_of_rules_that_match_none_are_listed():
     domain = Domain(rules(*({"sensor": name, "direction": "above"} for name in names)))
     assert domain.unknown_sensors(["temperature", "vibration", "Flow [l/min]"]) == ["vibraton", "flow*"]
     assert domain.unknown_sensors([]) == list(dict.fromkeys(names))
+    off = Domain(rules(*({"off_when": {"sensor": name, "below": 1}} for name in ("power", "powr", "pow*"))))
+    assert off.unknown_sensors(["power"]) == ["powr", "pow*"]
 
 
 def test_there_may_be_a_rule_for_each_of_many_devices():

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.plant.devices import NOTHING_KNOWN, Devices, is_like
-from batch_scoring.plant.settings import OffWhen, Rule
+from batch_scoring.plant.settings import SAYS, OffWhen, Rule
 from batch_scoring.tables.arrays import Bool, Float, Int, UInt
 from batch_scoring.tables.arrow_arrays import are, distinct, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import PREDICTIONS
@@ -21,7 +21,6 @@ from batch_scoring.tables.schemas import PREDICTIONS
 REASONS = ("", DIRECTION := "direction", DEVIATION := "deviation", LIMIT := "limit", OFF := "off")
 # A window beyond its limits is at least as severe as one that is so much rarer than an anomaly must be.
 _LIMIT_SEVERITY = 1.0
-_SETTINGS = ("direction", "smallest_deviation", "limits", "off_when")
 _SIGNS = {"above": 1.0, "below": -1.0}
 # A number of readings, not a value: it has neither direction nor unit.
 _COUNTED = "equal_run"
@@ -95,10 +94,15 @@ class Domain:
         return any(rule.off_when for rule in self.rules)
 
     def unknown_sensors(self, sensors: Iterable[str]) -> list[str]:
-        """List the names and patterns of sensors in the rules that match none of some sensors."""
+        """List the names and patterns of sensors in the rules that match none of some sensors.
+
+        The sensor that shows whether a machine is off is a name, not a pattern.
+        """
         there = list(sensors)
         written = dict.fromkeys(rule.sensor for rule in self.rules)
-        return [name for name in written if not any(is_like(one, name) for one in there)]
+        unknown = [name for name in written if not any(is_like(one, name) for one in there)]
+        off = [rule.off_when.sensor for rule in self.rules if rule.off_when]
+        return list(dict.fromkeys([*unknown, *(name for name in off if name not in there)]))
 
     def off_conditions(self, sensor: str) -> list[OffWhen]:
         """List the conditions under which devices may be off, as far as a sensor is concerned."""
@@ -208,9 +212,7 @@ def _limits(rule: Rule) -> tuple[Float | float, Float | float]:
 
 def _merged(rules: Sequence[Rule]) -> Rule:
     """Of each setting, take the last one that is set."""
-    found = {
-        name: getattr(rule, name) for rule in rules for name in _SETTINGS if getattr(rule, name) is not None
-    }
+    found = {name: getattr(rule, name) for rule in rules for name in SAYS if getattr(rule, name) is not None}
     return Rule(**found)
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import read_parameters, require
+
+# What a rule may say.
+SAYS = ("direction", "smallest_deviation", "limits", "off_when")
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,19 @@ class DomainParameters:
     @property
     def read_rules(self) -> tuple[Rule, ...]:
         """Return the rules."""
-        return tuple(read_parameters(Rule, one, f"domain.rules[{n}]") for n, one in enumerate(self.rules, 1))
+        return tuple(_rule(one, f"domain.rules[{n}]") for n, one in enumerate(self.rules, 1))
+
+
+def _rule(values: Any, where: str) -> Rule:
+    try:
+        rule = read_parameters(Rule, values, where)
+    except InputError as error:  # a rule does not know which it is
+        found = re.sub(r"^domain\.rules(?=[.:])", where, str(error))
+        raise InputError(found) from None
+    if rule == Rule(rule.sensor, rule.device):
+        # With one dash too many, what belongs to a sensor would be a rule for all of them.
+        raise InputError(f"{where}: says nothing; expected {', '.join(SAYS[:-1])} or {SAYS[-1]} beside names")
+    return rule
 
 
 def _are_limits(limits: tuple[Any, ...]) -> bool:
@@ -96,4 +113,4 @@ def _are_limits(limits: tuple[Any, ...]) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
