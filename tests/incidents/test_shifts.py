@@ -76,6 +76,11 @@ def test_a_level_that_is_usual_at_that_time_is_no_shift(tmp_path):
     assert spans(tmp_path, text) == [(1, 1, None), (1, 1, None)]
 
 
+def test_a_machine_that_ran_at_other_times_the_day_before_is_not_off_by_more_than_its_values_range(tmp_path):
+    usual = "h" * 7 + "." * 9 + "h" * 13
+    assert spans(tmp_path, BEFORE + "H" + "h" * 9 + "1" + "." * 12, usual) == [(1, 1, None), (1, 1, None)]
+
+
 def test_the_week_before_counts_more_than_the_day_before(tmp_path):
     """A machine that works on Mondays is not off its level because it stood still on Sunday."""
     week = USUAL.ljust(DAY_WINDOWS, ".") + "." * 6 * DAY_WINDOWS

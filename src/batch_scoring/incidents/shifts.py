@@ -27,6 +27,8 @@ STEP_US, SHIFT_US = HOUR_US, DAY_US
 _BETWEEN, _OFF = 0.9, 0.5
 _OF_WORST = ("peak_severity", "peak_at", "top_feature", "model_version", *OF_PEAK)
 _OF_LEVEL = ("level_severity", *OF_LEVEL_PEAK)
+# The values of all three range over this much of the shift, or it is the time before that was another one.
+_SEEN = 0.75
 # Windows before, between and after that show a level.
 _LEAST, _LEAST_BETWEEN = 2, 3
 
@@ -131,6 +133,7 @@ def _shift(levels: Levels, key: int, begin: int, left: int, back: int, rules: Jo
     is_before = (start >= begin - reach) & (start < begin)
     is_between = (start >= left) & (start < back)
     is_after = (start >= back) & (start < back + reach)
+    value = levels.value[mine][is_before | is_between | is_after]
     for away in levels.away(mine, begin):
         before, between, after = (
             away[some & np.isfinite(away)] for some in (is_before, is_between, is_after)
@@ -141,7 +144,8 @@ def _shift(levels: Levels, key: int, begin: int, left: int, back: int, rules: Jo
         size = float(np.median(between) - usual)
         is_off = (between - usual) * np.sign(size) >= _OFF * abs(size)
         is_back = abs(np.median(after) - usual) <= _OFF * abs(size)
-        if size and is_back and is_off.mean() >= _BETWEEN:
+        is_seen = np.ptp(value) >= _SEEN * abs(size)
+        if size and is_back and is_seen and is_off.mean() >= _BETWEEN:
             return _Shift(size, levels.counted[mine][is_between], length)
         return None
     return None
