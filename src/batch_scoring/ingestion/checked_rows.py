@@ -35,7 +35,10 @@ def checked_rows(relation: RawRelation, settings: IngestSettings, latest: dateti
     timestamp = time_of("raw_timestamp", relation.timestamp_type, settings.timezone, settings.time_formats)
     value = value_of("raw_value", relation.value_type, settings)
     missing = is_missing("raw_value", relation.value_type, settings)
-    parsed = f"SELECT *, {timestamp} AS timestamp, {value} AS value FROM ({relation.sql}) WHERE {where}"
+    if relation.timed is None:
+        parsed = f"SELECT *, {timestamp} AS timestamp, {value} AS value FROM ({relation.sql}) WHERE {where}"
+    else:
+        parsed = f"SELECT *, {value} AS value FROM ({relation.timed(timestamp=timestamp)}) WHERE {where}"
     if settings.convert:
         unit = converted(settings.conversions)
         parsed = f"SELECT * REPLACE ({unit} AS value), {missing} AS is_missing FROM ({parsed})"

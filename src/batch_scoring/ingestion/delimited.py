@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import pyarrow.compute as pc
@@ -284,17 +285,19 @@ def csv_relation(path: str, settings: IngestSettings, ids: FileIds) -> RawRelati
         f"SELECT source, row, text, fields, COALESCE(len(fields) = {width}, false) AS well_formed FROM ("
         f"SELECT source, row, text, {_csv_fields('text', head.delimiter)} AS fields FROM ({records}))"
     )
-    sql = select_records(shape, field, parsed, malformed="CASE WHEN NOT well_formed THEN text END")
+    malformed = "CASE WHEN NOT well_formed THEN text END"
+    select = partial(select_records, shape, field, parsed, malformed=malformed)
     is_record = None if head.delimiter == " " else csv_record(head.delimiter, len(head.names))
     lines = BatchReader(
         lambda: read_lines(path, head.first_row, encoding=settings.encoding, is_record=is_record)
     )
     return RawRelation(
-        sql,
+        select(),
         lines=lines,
         width=len(shape.sensors) or 1,
         ids=ids.all if shape.is_fixed else {},
         has_quality=shape.has_quality,
+        timed=select if shape.sensors else None,
     )
 
 

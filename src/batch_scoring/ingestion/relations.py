@@ -37,6 +37,9 @@ class RawRelation:
         Whether the query has a column ``raw_quality``, too: what ``ingest.quality.column`` says.
     kind : str
         What the query reads: ``"lines"``, ``"events"``, ``"parquet"``, or ``"array"`` of JSON.
+    timed : callable or None
+        Of a file with a column a sensor: makes the query with a column ``timestamp``, given its expression of
+        ``raw_timestamp``, which then is computed once a record and not once a cell.
     """
 
     sql: str
@@ -47,6 +50,7 @@ class RawRelation:
     ids: dict[str, str] = field(default_factory=dict)
     kind: str = "lines"
     has_quality: bool = False
+    timed: Callable[..., str] | None = None
 
 
 @dataclass

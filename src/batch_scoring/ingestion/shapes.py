@@ -274,6 +274,7 @@ def select_records(
     malformed: str = "CAST(NULL AS VARCHAR)",
     row: str = "row",
     number: str = "VARCHAR",
+    timestamp: str | None = None,
 ) -> str:
     """Return the query of a file's readings, from one of its records.
 
@@ -290,6 +291,9 @@ def select_records(
         The number of the record, from 1; of a wide file, rows are numbered ``width`` to a record.
     number : str
         The type that the columns of sensors are brought to.
+    timestamp : str, optional
+        Of a wide file: an expression of ``raw_timestamp`` that becomes the column ``timestamp``. A record has
+        one time and may have thousands of cells.
     """
     origin = f"({records})" + (" JOIN file_ids USING (source)" if shape.is_fixed else "")
     time = _joined(shape.time, column)
@@ -304,16 +308,20 @@ def select_records(
     listed = ", ".join(map(literal, shape.sensors.values()))
     cells = ", ".join(f"CAST({column(at)} AS {number})" for at in shape.sensors)
     width = len(shape.sensors)
+    origin = f"(SELECT *, {time} AS raw_timestamp, {device} AS raw_device FROM {origin})"
+    parsed = ""
+    if timestamp is not None:
+        origin, parsed = f"(SELECT *, {timestamp} AS timestamp FROM {origin})", "timestamp, "
     # A cell without anything is no reading; a malformed record is one row.
     empty = "raw_value IS NOT NULL" + (" AND trim(raw_value) <> ''" if number == "VARCHAR" else "")
     spread = (
         f"SELECT source, ({row} - 1) * {width} + unnest(range(1, {width + 1})) AS row, "
-        f"{time} AS raw_timestamp, {device} AS device, unnest([{listed}]) AS name, "
+        f"raw_timestamp, {parsed}raw_device AS device, unnest([{listed}]) AS name, "
         f"unnest([{cells}]) AS raw_value, {quality}{malformed} AS malformed FROM {origin}"
     )
     return (
         "SELECT source, row, raw_timestamp, device, CASE WHEN malformed IS NULL THEN name END AS sensor, "
-        f"raw_value, {'raw_quality, ' if quality else ''}malformed FROM ({spread}) "
+        f"raw_value, {parsed}{'raw_quality, ' if quality else ''}malformed FROM ({spread}) "
         f"WHERE ({empty}) OR (malformed IS NOT NULL AND (row - 1) % {width} = 0)"
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -108,15 +109,16 @@ def _parquet_relation(
     records = (
         f"SELECT {identifier(FILE_NUMBER)} AS source, file_row_number + 1 AS row, {columns} FROM source_rows"
     )
-    sql = select_records(shape, lambda at: f"column_{at}", records, number=number)
+    select = partial(select_records, shape, lambda at: f"column_{at}", records, number=number)
     return RawRelation(
-        sql,
+        select(),
         types[shape.roles["timestamp"]] if "timestamp" in shape.roles else "VARCHAR",
         number if shape.sensors else types[shape.value],
         width=len(shape.sensors) or 1,
         ids=ids.all if shape.is_fixed else {},
         kind="parquet",
         has_quality=shape.has_quality,
+        timed=select if shape.sensors else None,
     )
 
 
