@@ -19,6 +19,7 @@ from batch_scoring.storage.compaction import compact, forget, has_new_day, is_ye
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.storage.upsert import Upsert
+from batch_scoring.tables import device_ranges
 from batch_scoring.tables.schemas import QUARANTINE, READINGS
 from tests.examples import few_examples
 from tests.factories import START
@@ -103,8 +104,8 @@ def test_no_more_rows_than_wanted_are_held_at_once(tmp_path: Path, monkeypatch: 
         return plain(rows, time)
 
     monkeypatch.setattr(compaction, "_in_order", noted)
-    monkeypatch.setattr(compaction, "_HELD_ROWS", 10)
-    monkeypatch.setattr(compaction, "_LEAST_ROWS", 2)
+    monkeypatch.setattr(device_ranges, "_HELD_ROWS", 10)
+    monkeypatch.setattr(device_ranges, "_LEAST_ROWS", 2)
     after = compacted(tmp_path)
     # Of a day 40 rows in five files; two rows of each file are one series.
     assert sum(sizes) == 40
@@ -127,8 +128,8 @@ def test_a_range_of_devices_does_not_hold_the_texts_of_others(
         return plain(rows, time)
 
     monkeypatch.setattr(compaction, "_in_order", noted)
-    monkeypatch.setattr(compaction, "_HELD_ROWS", 30)
-    monkeypatch.setattr(compaction, "_LEAST_ROWS", 2)
+    monkeypatch.setattr(device_ranges, "_HELD_ROWS", 30)
+    monkeypatch.setattr(device_ranges, "_LEAST_ROWS", 2)
     after = compacted(tmp_path)
     assert len(held) > 3
     assert all(n_texts <= n_rows for n_texts, n_rows in held)

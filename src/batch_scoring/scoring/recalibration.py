@@ -34,7 +34,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_arrow,
     to_numpy,
 )
-from batch_scoring.tables.device_ranges import device_ranges
+from batch_scoring.tables.device_ranges import BATCH_ROWS, device_ranges, rows_of_each
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.pieces import joined_by_month
 from batch_scoring.tables.schemas import CALIBRATIONS, TIMESTAMP
@@ -46,8 +46,6 @@ _MODELS = ("sensor", "model_version")
 MODEL_OF = "model_of"
 _OF_MODEL = ("sensor", MODEL_OF)
 _ORDER = [(name, "ascending") for name in KEY]
-# Rows that are held at once, 33 bytes each, and of a file: a month of hourly files is open together.
-_HELD_ROWS, _LEAST_ROWS = 1_048_576, 4_096
 # Of more devices, a file is read whole.
 _FEW_DEVICES = 1_000
 
@@ -302,9 +300,9 @@ class Recalibration:
         if not files and not self._scored:
             return
         few = pc.unique(names["device"]).to_pylist() if names.num_rows <= _FEW_DEVICES else None
-        n_rows = max(_HELD_ROWS // (len(files) + 1), _LEAST_ROWS)
+        n_rows = rows_of_each(len(files) + 1)
 
-        def read(file: DataFile, devices: Sequence[str] | None, rows: int = _HELD_ROWS) -> Iterator[pa.Table]:
+        def read(file: DataFile, devices: Sequence[str] | None, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
             return stored.batches(file, LESSONS.names, sensors, devices, rows, encoded=KEY)
 
         sources = [*(read(file, few, n_rows) for file in files), *([one] for one in self._scored)]

@@ -15,7 +15,7 @@ from batch_scoring.storage.row_files import has_few_rows
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.storage.table_log import RETENTION
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
-from batch_scoring.tables.device_ranges import device_ranges
+from batch_scoring.tables.device_ranges import device_ranges, rows_of_each
 from batch_scoring.tables.pieces import joined_by_month
 
 _SERIES = ("sensor", "device")
@@ -23,8 +23,6 @@ _SERIES = ("sensor", "device")
 _RECENT_US = 31 * DAY_US
 # To join more rows of a day takes longer than an hour of their fleet.
 _MANY_ROWS = 2_000_000
-# Rows that are held at once, and of a file.
-_HELD_ROWS, _LEAST_ROWS = 1_048_576, 4_096
 
 
 def is_yesterday_large(table: RowTable, min_files: int) -> bool:
@@ -155,7 +153,7 @@ def _rows(table: RowTable, files: Sequence[DataFile]) -> Iterator[pa.Table]:
     texts = [one.name for one in table.schema if pa.types.is_string(one.type)]
     kinds = {name: pa.dictionary(pa.int32(), pa.string()) for name in texts}
     schema = pa.schema([(one.name, kinds.get(one.name, one.type)) for one in table.schema])
-    n_rows = max(_HELD_ROWS // len(files), _LEAST_ROWS)
+    n_rows = rows_of_each(len(files))
 
     def read(file: DataFile) -> Iterator[pa.Table]:
         for rows in table.batches(file, rows=n_rows, encoded=texts):

@@ -20,6 +20,13 @@ Batches = Iterable[pa.RecordBatch | pa.Table]
 
 # Rows read at a time from a file of windows, readings or predictions.
 BATCH_ROWS = 131_072
+# Rows of narrow columns that files read in step hold at once, and of each file at least.
+_HELD_ROWS, _LEAST_ROWS = 1_048_576, 4_096
+
+
+def rows_of_each(n_files: int) -> int:
+    """Return how many rows to read at once of each of some files, such as a month of hourly ones."""
+    return max(_HELD_ROWS // n_files, _LEAST_ROWS)
 
 
 def read_batches(
