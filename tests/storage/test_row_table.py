@@ -299,7 +299,7 @@ def test_a_file_without_statistics_is_one_sentence(tmp_path: Path, time: str | N
     log = tmp_path / "_delta_log" / f"{table.version:020d}.json"
     log.write_text(log.read_text().replace(f'\\"{lost}\\"', '\\"lost\\"'))
     with pytest.raises(
-        InputError, match=r"cannot be read or written \(its log does not say how many rows .*rows-"
+        InputError, match=r"cannot be read or written \(its log lacks the statistics of .*rows-"
     ):
         table_at(tmp_path, time).read()
 

@@ -1,4 +1,4 @@
-"""Standard streams, which whoever starts a run may have closed."""
+"""Standard streams, which may be closed when a run starts."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from batch_scoring.tables.schemas import (
 )
 
 _SERIES = [("device",), ("sensor",), BEGIN, END]
-# Columns of other calendars that say when an entry comes again, each of which would come once or for ever.
+# Columns of other calendars that repeat an entry. Left out, the entry would come once, or for ever.
 _AGAIN = ("until", "repeat", "repeats", "rrule", "recurrence", "frequency", "days")
 
 

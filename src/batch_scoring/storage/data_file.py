@@ -103,8 +103,8 @@ def _read_data_file(action: Mapping[str, Any], column: str | None, bounded: Sequ
             bounds[name] = (_bound(low), _bound(high, is_cut=not is_own))
     if action.get("num_records") is None or (column is not None and column not in bounds):
         raise ValueError(
-            f"its log does not say how many rows {action['path']} has, and of which times; restore it from a "
-            "backup, or have whoever wrote it write statistics"
+            f"its log lacks the statistics of {action['path']} (rows, first and last time); restore it "
+            "from a backup, or write it again with statistics"
         )
     if column is None:
         return DataFile(action["path"], action["num_records"], action["size_bytes"], bounds=bounds)

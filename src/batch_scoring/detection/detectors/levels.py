@@ -22,10 +22,10 @@ _BINS, _DIVIDE, _EMPTY = 100, 10, 0.001
 _OUTSIDE = 0.005
 # Windows whose readings are no farther apart than a share of the extremes show where the machine stays.
 _QUIET = 0.25
-# A level is lived in: by so many windows, and a share of all, entered so many times. With fewer, what
-# is usual of starts and stops is not known.
+# Least windows at a level, their least share of all, and how often it is entered at least. Fewer do not show
+# what is usual of starts and stops.
 _LEAST_WINDOWS, _LEAST_SHARE, _LEAST_VISITS = 20, 0.02, 10
-# Windows that are not at a level, of which a state that is rare has its own.
+# Least windows not at a level from which a rare state takes its center and spread.
 _LEAST_AWAY = 10
 # A level that does not move at all has this share of the whole spread.
 _FLOOR = 0.01

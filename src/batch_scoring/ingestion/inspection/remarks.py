@@ -53,7 +53,7 @@ def _of_column(column: Column, values: Collection[Column]) -> Iterator[str]:
             f"ingest.quality.column={column.name}, and what is good in ingest.quality.good"
         )
     elif column.type.startswith(("list", "large_list", "map")):
-        yield f"{column.name}: holds lists, of which nothing is stored; write a row for each value"
+        yield f"{column.name}: lists are not stored; write a row for each value"
     elif column.is_encoded and values:
         yield f"{holds_bytes(column)}, which are not decoded: nothing of them is stored"
     elif column in values and is_whole(column) and len(kinds) > 1:
