@@ -246,7 +246,7 @@ def test_a_large_file_is_inspected_by_a_small_sample_of_it(tmp_path, suffix):
     else:
         write_csv(place, *(row(step / 60, value=v) for step, v in enumerate(values)))
     (file,) = list_source_files(str(place))
-    sample = take_sample(file, tmp_path / "sample")
+    sample = take_sample(file, file.path, tmp_path / "sample")
     assert sample.size < WHOLE_BYTES or file.size <= WHOLE_BYTES
     found = inspected(place)
     assert found.is_readable

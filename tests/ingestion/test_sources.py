@@ -205,7 +205,7 @@ def test_a_file_that_is_gone_is_named_and_the_others_are_chosen(raw: Path):
     assert sentence.startswith(f"{path}: cannot be read (No such file or directory)")
     assert files[0].has_changed()
     gone = PendingSource(files[0], "", [ALL])
-    assert refused_row(gone, "x", "it is no CSV")["first_text"] == ""
+    assert refused_row({}, gone.file, "it is no CSV")["first_text"] == ""
 
 
 @pytest.mark.parametrize("is_root", [True, False])
@@ -242,7 +242,7 @@ def test_a_file_whose_name_is_no_text_is_named(raw: Path):
 
 def test_the_reason_of_a_refused_file_holds_no_signature(raw: Path):
     first, _ = choose_sources(list_source_files(str(raw)), table_of([]), "x", ALL).pending
-    row = refused_row(first, "x", "https://account/raw/a.csv?sv=1&sig=abc%3D: no column of times")
+    row = refused_row({}, first.file, "https://account/raw/a.csv?sv=1&sig=abc%3D: no column of times")
     assert row["reason"] == "https://account/raw/a.csv?sv=…&sig=…: no column of times"
     assert (row["state"], row["first_text"]) == ("refused", "content of a")
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import json
 import re
 import shutil
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Callable
 from datetime import date, datetime, time
@@ -30,6 +28,7 @@ from batch_scoring.ingestion.text_bytes import (
     open_text,
     without_compression,
 )
+from batch_scoring.ingestion.workbooks import csv_of_workbook
 
 # File format by the suffix of the name. A new one is either opened in place, see ``source_formats``, or
 # converted here.
@@ -53,7 +52,9 @@ FORMATS = {
     ".xls": "workbook",
     ".ods": "workbook",
     ".lp": "line_protocol",  # of InfluxDB
-    ".zip": "zip",
+    ".zip": "archive",
+    ".tar": "archive",
+    ".tgz": "archive",
 }
 _HEAD_BYTES = 1 << 16
 # Where an object of JSON may begin, also after a line that is none, or after the rest of another.
@@ -93,19 +94,19 @@ def readable_form(path: str, file_format: str, settings: IngestSettings, folder:
     Raises
     ------
     InputError
-        When the file is broken, or holds not one file.
+        When the file is broken, or an archive of several files.
     """
     if file_format in ("csv", "json"):
         path, file_format = _rightly_named(path, file_format, settings, folder)
     is_packed = path.lower().endswith(COMPRESSIONS)
     if is_packed and (file_format not in ("csv", "json") or path.lower().endswith(".bz2")):
         path = _unpacked(path, folder)
-    if file_format == "zip":
+    if file_format == "archive":
         inner = _only_member(path, folder)
-        suffix = format_suffix(inner)
-        if suffix not in FORMATS:
-            raise InputError(f"{path}: holds {Path(inner).name!r}, which is no file of {', '.join(FORMATS)}")
-        return readable_form(inner, FORMATS[suffix], settings, folder)
+        inner_format = FORMATS[format_suffix(inner)]
+        if inner_format == "archive":
+            raise InputError(f"{path}: holds another archive; unpack it, and name the folder")
+        return readable_form(inner, inner_format, settings, folder)
     if file_format == "events" and is_capture(path):
         return path, file_format
     if file_format == "workbook" and text_format(path) == "csv":  # as some programs name their text for Excel
@@ -175,65 +176,32 @@ def _unpacked(path: str, folder: Path) -> str:
     return str(copy)
 
 
+def archived(path: str) -> list[str]:
+    """Return the names of the files of readings in an archive.
+
+    Raises
+    ------
+    InputError
+        When it cannot be unpacked, or has none.
+    """
+    from batch_scoring.ingestion.archives import members
+
+    there = members(path)
+    names = [name for name in there if format_suffix(name) in FORMATS]
+    if not names:
+        others = "".join(f", but others such as {name!r}" for name in there[:1])
+        raise InputError(f"{path}: holds no file of readings{others}; expected {', '.join(FORMATS)}")
+    return names
+
+
 def _only_member(path: str, folder: Path) -> str:
-    """Unpack the one file that a zip holds."""
-    try:
-        with zipfile.ZipFile(path) as packed:
-            there = [one for one in packed.infolist() if not one.is_dir() and not _is_hidden(one.filename)]
-            if len(there) != 1:
-                raise InputError(
-                    f"{path}: holds {len(there)} files; expected one: unpack it, and name the folder"
-                )
-            copy = _new_folder(folder) / Path(there[0].filename).name
-            with packed.open(there[0]) as inner, copy.open("wb") as out:
-                shutil.copyfileobj(inner, out, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise InputError(
-            f"{path}: cannot be unpacked ({error}); unpack it yourself, or copy it again"
-        ) from None
-    return str(copy)
+    """Unpack the one file of readings that an archive holds."""
+    from batch_scoring.ingestion.archives import unpack
 
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
-
-
-def sheet_names(path: str) -> list[str]:
-    """Return the names of the sheets of a workbook; none of what is no workbook."""
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        return CalamineWorkbook.from_path(path).sheet_names
-    except (CalamineError, OSError, IndexError):
-        return []
-
-
-def _csv_of_workbook(path: str, settings: IngestSettings, folder: Path) -> str:
-    """Write a sheet as CSV; its rows keep their numbers."""
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    copy = folder / f"{Path(path).stem}.csv"
-    try:
-        book = CalamineWorkbook.from_path(path)
-        name = book.sheet_names[0] if settings.sheet is None else settings.sheet
-        if name not in book.sheet_names:
-            raise InputError(
-                f"{path}: no sheet {name!r}; expected one of {', '.join(map(repr, book.sheet_names))}"
-            )
-        rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-    except (CalamineError, OSError, IndexError) as error:
-        raise InputError(f"{path}: not a workbook that can be read ({error}); save it as CSV") from None
-    with copy.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([_cell_text(cell) for cell in row] for row in rows)
-    return str(copy)
-
-
-def _cell_text(cell: Any) -> str:
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))  # a workbook has no whole numbers: the device 7 is 7.0
-    if isinstance(cell, (datetime, date, time)):
-        return cell.isoformat()
-    return str(cell).lower() if isinstance(cell, bool) else str(cell)
+    names = archived(path)
+    if len(names) > 1:
+        raise InputError(f"{path}: holds {len(names)} files; expected one here: unpack it")
+    return unpack(path, names, _new_folder(folder))[names[0]]
 
 
 def _parquet_of_arrow(path: str, _: IngestSettings, folder: Path) -> str:
@@ -294,7 +262,7 @@ def _first_line(error: Exception) -> str:
 
 # How a file of each format is converted, and to which format.
 CONVERSIONS: dict[str, tuple[Callable[[str, IngestSettings, Path], str], str]] = {
-    "workbook": (_csv_of_workbook, "csv"),
+    "workbook": (csv_of_workbook, "csv"),
     "arrow": (_parquet_of_arrow, "parquet"),
     "events": (_lines_of_avro, "json"),
     "line_protocol": (_lines_of_protocol, "json"),

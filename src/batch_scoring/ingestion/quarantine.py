@@ -31,14 +31,18 @@ def replace_quarantine(rows: PlainRows | StagingArea, read: Mapping[int, SourceF
 
     def update(table: RowTable) -> Change:
         names = sorted(source.name for source in read.values())
-        of_events = tuple(f"{source.name}: " for source in read.values() if source.format == "events")
-        files = [file for file in table.files() if _may_have(file, names)]
+        # An event names the file first, and so does what is in an archive, which may have other files now.
+        inner = tuple(
+            [f"{source.name}: " for source in read.values() if source.format == "events"]
+            + sorted({f"{source.within}/" for source in read.values() if source.within})
+        )
+        files = [file for file in table.files() if _may_have(file, [*names, *inner])]
 
         def is_earlier(stored: pa.Table) -> Bool:
             found: Bool = to_numpy(pc.is_in(stored["source"], value_set=strings(names)))
-            if of_events:
+            if inner:
                 texts = stored["source"].to_pylist()
-                found = found | np.array([text.startswith(of_events) for text in texts], bool)
+                found = found | np.array([text.startswith(inner) for text in texts], bool)
             return found
 
         def rewritten() -> list[tuple[DataFile, list[pa.Table]]]:
@@ -61,8 +65,7 @@ def _may_have(file: DataFile, names: list[str]) -> bool:
     low, high = file.bounds.get("source", (None, None))
     if low is None or high is None:
         return True
-    # The row of an event names the file first.
-    return any(low <= f"{name}: \U0010ffff" and name <= high for name in names)
+    return any(low <= f"{name}\U0010ffff" and name <= high for name in names)
 
 
 def count_refused_devices(quarantine: RowTable) -> pa.Table:

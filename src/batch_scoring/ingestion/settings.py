@@ -139,7 +139,7 @@ class IngestSettings(Interpretation):
     encoding : str
         ``"auto"`` is UTF-8, or UTF-16 with a byte order mark; or a name such as ``"latin-1"``.
     sheet : str or None
-        The sheet of a workbook; None is the first.
+        The sheet of a workbook; None is the first, a pattern all that have the same columns.
     envelope : str or None
         The form of JSON that readings are wrapped in.
     memory_limit : str

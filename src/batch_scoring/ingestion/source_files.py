@@ -47,6 +47,8 @@ class SourceFile:
         time, which a copy that keeps the old modification time still moves on).
     clock : str
         Whose time that is; ``"local"`` or a storage account.
+    within : str
+        The name of the archive or workbook that it lies in; empty where it is a file of its own.
     """
 
     name: str
@@ -54,6 +56,7 @@ class SourceFile:
     size: int
     changed_ns: int
     clock: str = "local"
+    within: str = ""
 
     @property
     def format(self) -> str:

@@ -151,10 +151,9 @@ def known_rows(sources: RowTable, targets: Mapping[str, RowTable], schema: pa.Sc
     return sources.read() if sources.exists else empty_table(schema)
 
 
-def refused_row(source: PendingSource, settings_digest: str, reason: str) -> dict[str, Any]:
-    """Make the row of SOURCES of a file that is refused as a whole, for a reason."""
-    row = source_row(source, settings_digest, 0, 0)
-    return row | {"state": REFUSED, "reason": without_keys(reason), "first_text": _first_text(source.file)}
+def refused_row(row: Mapping[str, Any], file: SourceFile, reason: str) -> dict[str, Any]:
+    """Make the row of SOURCES of a file that is refused as a whole, or of which a part is, for a reason."""
+    return {**row, "state": REFUSED, "reason": without_keys(reason), "first_text": _first_text(file)}
 
 
 def source_row(

@@ -6,8 +6,9 @@ import bz2
 import gzip
 import io
 import json
+import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import pyarrow as pa
@@ -15,7 +16,18 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 from tests.ingestion.shapes.delimited import long_csv
-from tests.ingestion.shapes.fleet import DEVICES, TIMES, Files, Reading, iso, readings, renamed, shape, value
+from tests.ingestion.shapes.fleet import (
+    DEVICES,
+    TIMES,
+    Files,
+    Reading,
+    iso,
+    lines,
+    readings,
+    renamed,
+    shape,
+    value,
+)
 
 
 def long_table(unit: str = "us", zone: str | None = "UTC") -> pa.Table:
@@ -57,8 +69,8 @@ def zipped(**files: str | bytes) -> bytes:
     return sink.getvalue()
 
 
-def workbook(rows: Sequence[Sequence[object]], notes: Sequence[Sequence[object]] = ()) -> bytes:
-    """A workbook of one sheet, or with one of notes before it, as its parts; times are serial days."""
+def workbook(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
+    """A workbook, as its parts; times are serial days."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
@@ -72,7 +84,6 @@ def workbook(rows: Sequence[Sequence[object]], notes: Sequence[Sequence[object]]
             return f"<c><v>{content!r}</v></c>"
         return f'<c t="inlineStr"><is><t>{content}</t></is></c>'
 
-    sheets = {"Notes": notes, "Data": rows} if notes else {"Data": rows}
     parts = {
         f"xl/worksheets/sheet{n}.xml": f'<worksheet xmlns="{main}"><sheetData>'
         + "".join(f"<row>{''.join(map(cell, row))}</row>" for row in some)
@@ -174,7 +185,7 @@ def _() -> tuple[Files, list[Reading]]:
 @shape("Excel workbook (.xlsx)", 1)
 def _() -> tuple[Files, list[Reading]]:
     rows: list[Sequence[object]] = [("timestamp", "device", "sensor", "value"), *readings()]
-    return {"a.xlsx": workbook(rows)}, readings()
+    return {"a.xlsx": workbook({"Data": rows})}, readings()
 
 
 @shape("PI DataLink workbook: a title, tags, units, words for missing", 2)
@@ -193,7 +204,7 @@ def _() -> tuple[Files, list[Reading]]:
     names = {"temp": "SINUSOID", "hum": "CDT158 °C"}
     expected = renamed([row for row in readings([0]) if row[0] != TIMES[5] or row[2] == "temp"], "", names)
     expected += renamed(readings([1], [1]), "", {"hum": "BA:TEMP.1 °C"})
-    return {"trend.xlsx": workbook(rows)}, renamed(expected, "trend")
+    return {"trend.xlsx": workbook({"Data": rows})}, renamed(expected, "trend")
 
 
 @shape("Excel workbook, wide", 1)
@@ -204,13 +215,13 @@ def _() -> tuple[Files, list[Reading]]:
         for step, at in enumerate(TIMES)
         for device, name in enumerate(DEVICES)
     ]
-    return {"a.xlsx": workbook(rows)}, renamed(readings())
+    return {"a.xlsx": workbook({"Data": rows})}, renamed(readings())
 
 
 @shape("Excel workbook: a sheet of notes before the readings", 2)
 def _() -> tuple[Files, list[Reading]]:
     rows: list[Sequence[object]] = [("timestamp", "device", "sensor", "value"), *readings()]
-    return {"a.xlsx": workbook(rows, [("Export of plant 7",), ("by night",)])}, readings()
+    return {"a.xlsx": workbook({"Notes": [("Export of plant 7",), ("by night",)], "Data": rows})}, readings()
 
 
 @shape("Parquet with objects in a column", 1)
@@ -226,9 +237,71 @@ def _() -> tuple[Files, list[Reading]]:
     return {"a.parquet": written(table, pq.write_table)}, readings()
 
 
-@shape("a zip of several files", 0)
-def _() -> tuple[Files, str]:
-    return {"a.zip": zipped(**{"a.csv": long_csv(), "b.csv": long_csv()})}, "a.zip"
+@shape("Excel workbook: a sheet a device, and one of notes", 2)
+def _() -> tuple[Files, list[Reading]]:
+    sheets: dict[str, Sequence[Sequence[object]]] = {"Notes": [("Export of plant 7",), ("by night",)]}
+    for device, name in enumerate(DEVICES):
+        rows = [(at, value(step, device, 0), value(step, device, 1)) for step, at in enumerate(TIMES)]
+        sheets[name] = [("Time", "temp", "hum"), *rows]
+    return {"a.xlsx": workbook(sheets)}, readings()
+
+
+@shape("Excel workbook: a sheet a sensor", 2)
+def _() -> tuple[Files, list[Reading]]:
+    sheets = {
+        name: [("Time", "Value"), *((at, value(step, 0, sensor)) for step, at in enumerate(TIMES))]
+        for sensor, name in enumerate(("Temperature", "Humidity"))
+    }
+    names = {"temp": "Temperature", "hum": "Humidity"}
+    return {"pump.xlsx": workbook(sheets)}, renamed(readings([0]), "pump", names)
+
+
+@shape("Excel workbook: a sheet a month, no device", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = [(at, value(step, 0, 0), value(step, 0, 1)) for step, at in enumerate(TIMES)]
+    sheets = {name: [("Time", "temp", "hum"), *rows[n::2]] for n, name in enumerate(("März", "April"))}
+    return {"pump.xlsx": workbook(sheets)}, renamed(readings([0]), "pump")
+
+
+@shape("Excel workbook: a sheet a month", 2)
+def _() -> tuple[Files, list[Reading]]:
+    header = ("timestamp", "device", "sensor", "value")
+    half = len(readings()) // 2
+    sheets = {"March": [header, *readings()[:half]], "April": [header, *readings()[half:]]}
+    return {"a.xlsx": workbook(sheets)}, readings()
+
+
+@shape("a zip of several files: a row a measurement", 1)
+def _() -> tuple[Files, list[Reading]]:
+    rows = [f"{iso(at)},{device},{sensor},{number}" for at, device, sensor, number in readings()]
+    header, half = "timestamp,device,sensor,value", len(rows) // 2
+    files = {"a.csv": lines(header, rows[:half]), "b.csv": lines(header, rows[half:])}
+    return {"a.zip": zipped(**files)}, readings()
+
+
+@shape("a zip of a file a device", 2)
+def _() -> tuple[Files, list[Reading]]:
+    files = {
+        f"export/{name}.csv": lines(
+            "Time,temp,hum",
+            [f"{iso(at)},{value(n, device, 0)},{value(n, device, 1)}" for n, at in enumerate(TIMES)],
+        )
+        for device, name in enumerate(DEVICES)
+    }
+    return {"a.zip": zipped(**files)}, readings()
+
+
+@shape("a packed tar of several files (.tar.gz)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w:gz") as archive:
+        for name, some in (("a.csv", [0]), ("b.csv", [1])):
+            rows = [",".join([iso(at), *map(str, rest)]) for at, *rest in readings(some)]
+            content = lines("timestamp,device,sensor,value", rows).encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return {"a.tar.gz": sink.getvalue()}, readings()
 
 
 @shape("MATLAB file (.mat)", 0)

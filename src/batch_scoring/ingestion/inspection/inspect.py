@@ -9,14 +9,15 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.ingestion.envelopes import TABLES
-from batch_scoring.ingestion.file_formats import readable_form, sheet_names
+from batch_scoring.ingestion.file_formats import readable_form
+from batch_scoring.ingestion.inner_files import inner_files
 from batch_scoring.ingestion.inspection.proposal import Proposal, in_envelope, nested, propose, without
 from batch_scoring.ingestion.inspection.repeated_hour import repeated_hour, rounded_times
 from batch_scoring.ingestion.inspection.roles import Roles, roles_as_read
@@ -26,12 +27,15 @@ from batch_scoring.ingestion.inspection.trial import Trial, try_reading
 from batch_scoring.ingestion.intervals import median_interval, suitable_window, windows_of_a_series
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.workbooks import sheet_names, sheets_alike
 
+T = TypeVar("T")
 Reader = Callable[[Mapping[str, Any]], Trial]
 
 # Of many files some are looked at, spread over their names.
 MOST_FILES = 6
 _MOST_SHEETS = 10
+ALL_SHEETS = "*"
 # Settings that name what no column names: what is read without them is as good.
 _NAMES = frozenset(("device", "sensor", "path"))
 # Settings that are often not needed.
@@ -120,8 +124,14 @@ def inspect_files(files: Sequence[SourceFile], settings: Mapping[str, Any] | Non
         return found
     with found.looked_at[0].opened() as path:
         names = sheet_names(path)[:_MOST_SHEETS]
+        n_alike = len(sheets_alike(path, ALL_SHEETS)) if len(names) > 1 else 0
     if len(names) < 2:
         return found
+    if n_alike > 1:
+        every = _inspected(files, {**present, "sheet": ALL_SHEETS})
+        if every.is_readable:
+            settings = {"sheet": ALL_SHEETS, **every.proposal.settings}
+            return replace(every, as_is=found.as_is, proposal=replace(every.proposal, settings=settings))
     if found.is_readable:
         return _naming_sheets(found, names[0], names[1:])
     for name in names[1:]:
@@ -147,14 +157,15 @@ def _naming_sheets(found: Inspection, name: str, others: Sequence[str]) -> Inspe
 
 
 def _inspected(files: Sequence[SourceFile], present: Mapping[str, Any]) -> Inspection:
-    chosen = _spread(files)
     with ExitStack() as stack:
         folder = stack.enter_context(scratch_folder(present.get("temp_directory")))
+        files = _with_inner(files, present, stack)
+        chosen = _spread(files)
         samples, first_error = [], None
         for file in chosen:
             try:
                 path = stack.enter_context(file.opened())
-                samples.append(take_sample(replace(file, path=path), folder))
+                samples.append(take_sample(file, path, folder))
             except (InputError, OSError) as error:
                 first_error = first_error or InputError(str(error))
         if not samples:
@@ -190,7 +201,20 @@ def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def _spread(files: Sequence[SourceFile]) -> list[SourceFile]:
+def _with_inner(
+    files: Sequence[SourceFile], present: Mapping[str, Any], stack: ExitStack
+) -> Sequence[SourceFile]:
+    """Return files, of archives and workbooks those in them; of many, of the ones to look at."""
+    if all(one.format not in ("archive", "workbook") for one in _spread(files)):
+        return files
+    try:
+        settings = read_settings(present)
+    except InputError:
+        return files  # reading them says why
+    return [file for one in _spread(files) for file in inner_files(one, settings, stack, _spread)]
+
+
+def _spread(files: Sequence[T]) -> list[T]:
     step = max(1, -(-len(files) // MOST_FILES))
     return list(files[::step])
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from batch_scoring.ingestion.inspection.columns import QUANTITIES, name_words
 from batch_scoring.ingestion.path_ids import DATE
+from batch_scoring.ingestion.time_spelling import spelled_usually
+
+_NUMBERED = re.compile(r"(?i)(sheet|tabelle|feuil|hoja|foglio|blad)[-_ ]?\d+")
+_YEAR_BEHIND = re.compile(r"[-_ ]?(19|20)\d\d$")
 
 _DATED = re.compile(
     rf"(?P<before>.*?)(?P<one>[-_. ]*)(?<!\d)(?P<date>{DATE})(?!\d)(?P<two>[-_. ]*)(?P<after>.*)"
@@ -89,6 +95,24 @@ def _of_names(stems: Sequence[str], role: str, suffix: str) -> str | None:
         return None
     ((one, two, after, is_before),) = marks
     return f"{role}{one}{{date}}{two}{after}{suffix}" if is_before else f"{{date}}{two}{role}{suffix}"
+
+
+def names_nothing(stem: str) -> bool:
+    """Whether a file or sheet is named after a month, or as programs number sheets.
+
+    Examples
+    --------
+    >>> [names_nothing(one) for one in ("März", "Sheet 1", "May 2026", "pump 1")]
+    [True, True, True, False]
+    """
+    if _NUMBERED.fullmatch(stem):
+        return True
+    words = spelled_usually(f"1 {_YEAR_BEHIND.sub('', stem)} 2026")
+    for form in ("%d %b %Y", "%d %B %Y"):
+        with suppress(ValueError):
+            datetime.strptime(words, form)
+            return True
+    return False
 
 
 def name_quantities(names: Sequence[PurePosixPath]) -> bool:

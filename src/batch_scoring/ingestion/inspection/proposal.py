@@ -13,7 +13,12 @@ from zoneinfo import available_timezones
 from batch_scoring.ingestion.envelopes import TABLES
 from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.numbers import MARKS, MISSING_WORDS
-from batch_scoring.ingestion.inspection.path_template import name_quantities, path_template, undated
+from batch_scoring.ingestion.inspection.path_template import (
+    name_quantities,
+    names_nothing,
+    path_template,
+    undated,
+)
 from batch_scoring.ingestion.inspection.remarks import holds_bytes, remarks
 from batch_scoring.ingestion.inspection.repeated_hour import half_days
 from batch_scoring.ingestion.inspection.roles import Roles
@@ -238,12 +243,16 @@ def _propose_path(
     roles: Roles, files: Sequence[SourceFile], needed: Sequence[str], proposal: Proposal
 ) -> None:
     """Take what no column says from the paths of the files, or fix it by the name of the one file."""
-    names = [PurePosixPath(file.name) for file in files]
+    # In one archive or workbook, its own name tells nothing apart.
+    outer = f"{files[0].within}/" if len({file.within for file in files}) == 1 else ""
+    names = [PurePosixPath(file.name.removeprefix(outer)) for file in files]
     suffix = Counter(name.suffix for name in names).most_common(1)[0][0]  # of readings, not of notes
     alike = [file for file, name in zip(files, names, strict=True) if name.suffix == suffix]
-    template = path_template([PurePosixPath(file.name) for file in alike], needed)
+    stems = [name for name in names if name.suffix == suffix]
+    is_named = not (outer and all(names_nothing(name.stem) for name in stems))
+    template = path_template(stems, needed) if is_named else None
     if len(needed) == 2 and template is not None and name_quantities(names):
-        folder = PurePosixPath(files[0].path).parent.name
+        folder = _folder_of(files[0])
         proposal.settings["path"] = template.replace("{device}", "{sensor}")
         proposal.settings["device"] = folder
         proposal.assumed.append(
@@ -266,10 +275,16 @@ def _fix_by_name(role: str, file: SourceFile, proposal: Proposal) -> None:
     path = PurePosixPath(without_compression(file.path))
     # Tomorrow's file has another date.
     name, what = undated(path.stem), "the name of the file"
-    if not name:
-        name, what = path.parent.name or path.stem, "its folder"
+    if not name or (file.within and names_nothing(path.stem)):
+        name, what = _folder_of(file) or path.stem, "the name of the archive" if file.within else "its folder"
     proposal.settings[role] = name
     proposal.assumed.append((role, f"no column names the {role}: taken as {name!r}, {what}"))
+
+
+def _folder_of(file: SourceFile) -> str:
+    """Return the name of the folder, archive or workbook that a file lies in."""
+    parent = PurePosixPath(file.path).parent
+    return undated(parent.stem) or parent.stem if file.within.endswith(parent.name) else parent.name
 
 
 def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:

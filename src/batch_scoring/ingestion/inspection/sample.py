@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,14 @@ _ROWS = 20_000
 _CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
-def take_sample(file: SourceFile, folder: Path) -> SourceFile:
+def take_sample(file: SourceFile, path: str, folder: Path) -> SourceFile:
     """Write a sample of a file into a folder; the file itself where it is small.
 
     Parameters
     ----------
     file : SourceFile
+    path : str
+        Where its bytes are.
     folder : Path
         Gets the sample below the folders of the file.
 
@@ -37,19 +38,19 @@ def take_sample(file: SourceFile, folder: Path) -> SourceFile:
     InputError
         When the file cannot be read.
     """
-    suffix = compression(file.path)
+    suffix = compression(path)
     if file.size <= (PART_BYTES if suffix in COMPRESSIONS else WHOLE_BYTES):
         return file
     # With the folders of the original: they may name device and sensor.
     target = folder.joinpath(*Path(file.path).absolute().parts[1:])
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _write(file, target, suffix)
+        _write(file, path, target, suffix)
     except (OSError, EOFError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{file.path}: cannot be read ({reason}); copy it here again") from error
     status = target.stat()
-    return replace(file, path=str(target), size=status.st_size, changed_ns=changed_ns(status))
+    return SourceFile(file.name, str(target), status.st_size, changed_ns(status))
 
 
 def read_head(path: str, n_bytes: int = 2 * WHOLE_BYTES) -> bytes:
@@ -88,34 +89,34 @@ def cut_json(text: str) -> str:
     return text[:cut] + closing
 
 
-def _write(file: SourceFile, target: Path, suffix: str) -> None:
+def _write(file: SourceFile, path: str, target: Path, suffix: str) -> None:
     if file.format == "parquet":
-        with pq.ParquetFile(file.path) as opened:
+        with pq.ParquetFile(path) as opened:
             batch = next(opened.iter_batches(batch_size=_ROWS), None)
             rows = opened.schema_arrow.empty_table() if batch is None else pa.Table.from_batches([batch])
         pq.write_table(rows, target)
     elif file.path.lower().endswith(".avro"):
         import fastavro
 
-        with Path(file.path).open("rb") as stream, target.open("wb") as out:
+        with Path(path).open("rb") as stream, target.open("wb") as out:
             records: Any = fastavro.reader(stream)
             fastavro.writer(out, records.writer_schema, islice(records, _ROWS // 10))
     elif file.format in ("csv", "json"):
-        content = _text_sample(file, suffix)
+        content = _text_sample(file, path, suffix)
         _pack(content, target, suffix)
     else:
         raise InputError(f"{file.path}: is too large to inspect; inspect a smaller file of the same kind")
 
 
-def _text_sample(file: SourceFile, suffix: str) -> bytes:
-    with open_bytes(file.path) as stream:
+def _text_sample(file: SourceFile, path: str, suffix: str) -> bytes:
+    with open_bytes(path) as stream:
         head = stream.read(HEAD_BYTES)
     cut = head[: head.rfind(b"\n") + 1] or head
     if file.format == "json" and not _is_lines(cut):
         return cut_json(head.decode("utf-8", "ignore")).encode()
     if suffix in COMPRESSIONS or head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return cut
-    with Path(file.path).open("rb") as stream:
+    with Path(path).open("rb") as stream:
         for start in (file.size // 2, file.size - PART_BYTES):
             stream.seek(max(start, HEAD_BYTES))
             lines = stream.read(PART_BYTES).split(b"\n")[1:-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from batch_scoring.ingestion.settings import IngestSettings, read_settings
 from batch_scoring.ingestion.source_files import SEE, SourceFile
 from batch_scoring.ingestion.sources import (
     ChosenSources,
+    PendingSource,
     choose_sources,
     known_rows,
     record_sources,
@@ -106,9 +108,11 @@ def ingest_readings(
         yield no_change, no_change, touched, counts
         return
     gone = read_erased(annotations.erased)
-    files = {number: (one.file, one.where) for number, one in enumerate(sources.pending)}
-    changed_ns = [one.file.changed_ns for one in sources.pending]
     with ExitStack() as stack:
+        whole, parts = sources.pending, _in_parts(sources.pending, chosen, stack)
+        sources = replace(sources, pending=[one for inner in parts for one in inner])
+        files = {number: (one.file, one.where) for number, one in enumerate(sources.pending)}
+        changed_ns = [one.file.changed_ns for one in sources.pending]
 
         def stage() -> StagingArea:
             # Most hours bring plain files and need none of it, nor the readers of other forms.
@@ -131,17 +135,16 @@ def ingest_readings(
         is_nothing = not (len(new.rows.failed) < len(files) or known.num_rows)
         if unread and (is_nothing or chosen.on_bad_file == "stop"):
             raise InputError(unread[0])
-        all_files = [file for file, _ in files.values()]
-        yield partial(_add_readings, new, selection, quarantine, all_files), no_change, no_change, {}
+        yield partial(_add_readings, new, selection, quarantine, files), no_change, no_change, {}
         # Only now: to decide on its rows, a file may have been read again.
         read = {number: file for number, (file, _) in files.items() if number not in new.rows.failed}
         yield no_change, replace_quarantine(new.rows, read), no_change, {}
         unread = _unread(sources, new.rows, settings)
         poor = shortfalls_of(new.rows, read, chosen, latest)
-        rows = [*sources.touched, *_source_rows(new.rows, sources, read, chosen)]
+        rows = _source_rows(new.rows, whole, parts, chosen)
         counts = counts_of(new, len(files), unread + before + poor)
-        yield no_change, no_change, record_sources(rows, targets=targets), counts
-        log_summary(counts, len(raw_readings), new)
+        yield no_change, no_change, record_sources([*sources.touched, *rows], targets=targets), counts
+        log_summary(counts, len(raw_readings) + len(files) - len(whole), new)
     if poor and not (new.stored or readings.num_rows):
         raise InputError("; ".join(unread + poor))
 
@@ -154,7 +157,7 @@ def _add_readings(
     new: NewReadings,
     selection: Selection,
     quarantine: RowTable,
-    files: Sequence[SourceFile],
+    files: Mapping[int, tuple[SourceFile, str]],
     table: RowTable,
 ) -> Change:
     require_known_ids(
@@ -192,23 +195,44 @@ def _unread(
     return [*sources.unreadable.values(), *sentences]
 
 
-def _readable(new: NewReadings, files: Sequence[SourceFile]) -> list[SourceFile]:
-    return [file for number, file in enumerate(files) if number not in new.rows.failed]
+def _readable(new: NewReadings, files: Mapping[int, tuple[SourceFile, str]]) -> list[SourceFile]:
+    return [file for number, (file, _) in files.items() if number not in new.rows.failed]
+
+
+def _in_parts(
+    pending: Sequence[PendingSource], settings: IngestSettings, stack: ExitStack
+) -> list[list[PendingSource]]:
+    """Return what each source is read as: an archive, or the sheets of a workbook, as the files in it."""
+    if not any(one.file.format in ("archive", "workbook") for one in pending):
+        return [[one] for one in pending]
+    from batch_scoring.ingestion.inner_files import inner_files
+
+    return [[replace(one, file=file) for file in inner_files(one.file, settings, stack)] for one in pending]
 
 
 def _source_rows(
     found: PlainRows | StagingArea,
-    sources: ChosenSources,
-    read: Mapping[int, SourceFile],
+    pending: Sequence[PendingSource],
+    parts: Sequence[Sequence[PendingSource]],
     settings: IngestSettings,
 ) -> list[dict[str, Any]]:
-    """Return the rows of SOURCES of the files that were read or refused as a whole."""
+    """Return the rows of SOURCES of the files that were read or refused, one of all that is in an archive."""
     n_rows, refused, future = found.rows_by_source(), found.refused_by_source(), found.first_future()
-    aside, digest, rows = found.aside_by_source(), settings.digest, []
-    for number in read:
-        pending, n = sources.pending[number], n_rows.get(number, 0)
-        n_refused = sum(refused.get(number, {}).values())
-        missing = aside.get(number, {}).get("missing_value", 0)
-        rows.append(source_row(pending, digest, n, n_refused, future.get(number), missing))
-    bad = {number: text for number, text in found.failed.items() if number not in found.passing}
-    return rows + [refused_row(sources.pending[number], digest, text) for number, text in bad.items()]
+    aside, digest, rows, last = found.aside_by_source(), settings.digest, [], 0
+    for source, inner in zip(pending, parts, strict=True):
+        numbers = range(last, last + len(inner))
+        last += len(inner)
+        if any(number in found.passing for number in numbers):
+            continue
+        row = source_row(
+            source,
+            digest,
+            sum(n_rows.get(number, 0) for number in numbers),
+            sum(sum(refused.get(number, {}).values()) for number in numbers),
+            min((future[number] for number in numbers if number in future), default=None),
+            sum(aside.get(number, {}).get("missing_value", 0) for number in numbers),
+        )
+        bad = [found.failed[number] for number in numbers if number in found.failed]
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        rows.append(refused_row(row, source.file, bad[0] + more) if bad else row)
+    return rows

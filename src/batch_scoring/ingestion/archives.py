@@ -1,0 +1,107 @@
+"""List and unpack the files of an archive (.zip, .tar): none lies outside of it, and none is a bomb."""
+
+from __future__ import annotations
+
+import lzma
+import re
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion.text_bytes import without_compression
+
+# Text of readings packs to a hundredth at best: what unpacks to more, and to more than this, is a bomb.
+_MOST_RATIO = 200
+_MOST_BYTES = 1 << 30
+_DRIVE = re.compile("[A-Za-z]:")
+
+
+def members(path: str) -> list[str]:
+    """Return the names of the files in an archive; hidden ones are left out.
+
+    Raises
+    ------
+    InputError
+        When it cannot be unpacked: it is broken, encrypted, names a file outside of it, or is a bomb.
+    """
+    names: dict[str, None] = {}
+    n_bytes, most = 0, max(_MOST_BYTES, _MOST_RATIO * Path(path).stat().st_size)
+    with _unpacking(path):
+        for name, size, _ in _entries(path):
+            parts = name.replace("\\", "/").split("/")
+            if not parts[0] or ".." in parts or _DRIVE.fullmatch(parts[0]):
+                raise InputError(f"{path}: names a file outside of it, {name!r}; unpack it yourself")
+            n_bytes += size
+            if n_bytes > most:
+                raise InputError(
+                    f"{path}: unpacks to more than {most >> 20:,} MB, {_MOST_RATIO} times its size; unpack "
+                    "it yourself, and name the folder"
+                )
+            if not any(part.startswith((".", "__MACOSX")) for part in parts):
+                names[name] = None
+    return list(names)
+
+
+def unpack(path: str, names: Collection[str], folder: Path) -> dict[str, str]:
+    """Unpack some files of an archive into a folder; returns the path of each, of equal names the last one's.
+
+    They get names of their own there, with the suffixes of theirs.
+    """
+    copies: dict[str, str] = {}
+    with _unpacking(path):
+        for number, (name, _, opened) in enumerate(_entries(path)):
+            if name in names:
+                plain = without_compression(name)
+                copy = folder / f"{number}{Path(plain).suffix}{name[len(plain) :]}".lower()
+                with opened() as inner, copy.open("wb") as out:
+                    shutil.copyfileobj(inner, out, 1 << 20)
+                copies[name] = str(copy)
+    return copies
+
+
+def _entries(path: str) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
+    """Yield the files of an archive: name, bytes, and what opens it; links and devices are left out."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            for one in packed.infolist():
+                if one.flag_bits & 1:
+                    raise InputError(
+                        f"{path}: is encrypted; unpack it with its password, and name the folder"
+                    )
+                if not one.is_dir():
+                    yield one.filename, one.file_size, partial(packed.open, one)
+        return
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.isreg():
+                name = member.name.removeprefix("./").encode("utf-8", "surrogateescape")
+                opened: Any = partial(archive.extractfile, member)
+                yield name.decode("utf-8", "replace"), member.size, opened
+
+
+@contextmanager
+def _unpacking(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        OSError,
+    ) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise InputError(
+            f"{path}: cannot be unpacked ({error}); unpack it yourself, or copy it again"
+        ) from None

@@ -1,0 +1,171 @@
+"""Several files in an archive, and sheets of a workbook, are read as those of a folder would be."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from contextlib import ExitStack
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from batch_scoring.core.errors import InputError
+from batch_scoring.ingestion import archives
+from batch_scoring.ingestion.archives import members, unpack
+from batch_scoring.ingestion.inner_files import inner_files
+from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.ingestion.source_files import list_source_files
+from tests.ingestion.shapes.packed import long_table, workbook, written, zipped
+from tests.pipelines.ingest.ingestion import HEADER, Store, row
+
+
+def csv(*rows: str) -> str:
+    return "\n".join([HEADER, *rows]) + "\n"
+
+
+def tarred(path: Path, mode: str, **files: str) -> Path:
+    with tarfile.open(path, mode) as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+        link = tarfile.TarInfo("link.csv")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+FILES = {"x/a.csv": csv(row(0), row(1)), "b.csv": csv(row(0, "d2"), row(1, "d2", value="x"))}
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tgz"])
+def test_the_files_of_an_archive_are_listed_and_unpacked_under_names_of_ours(tmp_path: Path, name: str):
+    place = tmp_path / name
+    if name == "a.zip":
+        place.write_bytes(zipped(**FILES))
+    else:
+        tarred(place, "w" if name == "a.tar" else "w:gz", **FILES)
+    assert members(str(place)) == ["x/a.csv", "b.csv"]
+    (file,) = list_source_files(str(place))
+    with ExitStack() as stack:
+        found = inner_files(file, IngestSettings(), stack)
+        assert [one.name for one in found] == [f"{name}/b.csv", f"{name}/x/a.csv"]
+        for one in found:
+            with one.opened() as path:
+                assert Path(path).read_text() == FILES[one.path.removeprefix(f"{place}/")]
+        assert not any(one.has_changed() for one in found)
+
+
+@pytest.mark.parametrize("name", ["../b.csv", "x/../../b.csv", "/b.csv", "C:\\b.csv", "..\\b.csv"])
+def test_an_archive_that_names_a_file_outside_of_it_is_refused(tmp_path: Path, name: str):
+    (tmp_path / "a.zip").write_bytes(zipped(**{"a.csv": "", name: ""}))
+    with pytest.raises(InputError, match="names a file outside of it"):
+        members(str(tmp_path / "a.zip"))
+
+
+def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(archives, "_MOST_BYTES", 1 << 20)
+    (tmp_path / "a.zip").write_bytes(zipped(**{"a.csv": "0" * (1 << 20), "b.csv": "0"}))
+    with pytest.raises(InputError, match="unpacks to more than 1 MB, 200 times its size"):
+        members(str(tmp_path / "a.zip"))
+    (tmp_path / "b.zip").write_bytes(zipped(**{"a.csv": "0" * (1 << 20)}))
+    assert members(str(tmp_path / "b.zip")) == ["a.csv"]
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path):
+    content = bytearray(zipped(**{"a.csv": "1"}))
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag in the list at its end
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(InputError, match=r"is encrypted; unpack it with its password"):
+        members(str(tmp_path / "a.zip"))
+
+
+def test_of_equal_names_in_an_archive_the_last_counts(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a.csv", "1")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            file.writestr("a.csv", "2")
+    assert members(str(tmp_path / "a.zip")) == ["a.csv"]
+    (copy,) = unpack(str(tmp_path / "a.zip"), ["a.csv"], tmp_path).values()
+    assert Path(copy).read_text() == "2"
+
+
+@pytest.mark.slow
+def test_an_archive_is_one_source_and_its_files_are_named(store: Store, tmp_path: Path):
+    place = tmp_path / "a.zip"
+    place.write_bytes(
+        zipped(**FILES, **{"c.parquet": written(long_table(), pq.write_table), "notes.pdf": "x"})
+    )
+    counts = store.ingest(place, at="2026-06-01T00:00Z")
+    assert (counts["sources"], counts["stored"]) == (3, 3 + long_table().num_rows)
+    assert [(one["source"], one["row"], one["reason"]) for one in store.quarantine()] == [
+        ("a.zip/b.csv", 3, "not_a_number")
+    ]
+    (source,) = store.sources()
+    assert (source["source"], source["state"], source["rows"], source["refused"]) == (
+        "a.zip",
+        "read",
+        4 + long_table().num_rows,
+        1,
+    )
+    assert store.ingest(place, at="2026-06-01T00:00Z")["sources"] == 0
+    place.write_bytes(zipped(**{"x/a.csv": FILES["x/a.csv"], "c.csv": csv(row(9, "d3"))}))
+    assert store.ingest(place, at="2026-06-01T00:00Z")["stored"] == 1
+    assert store.quarantine() == []  # the refused row was of a file that is gone
+
+
+@pytest.mark.slow
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_read(store: Store, tmp_path: Path):
+    place = tmp_path / "a.zip"
+    place.write_bytes(zipped(**FILES, **{"z.csv": "when,x\n1,2\n"}))
+    counts = store.ingest(place)
+    assert counts["stored"] == 3
+    (sentence,) = counts["shortfalls"]
+    assert sentence.startswith(f"{place}/z.csv: no column for")
+    (source,) = store.sources()
+    assert (source["state"], source["rows"]) == ("refused", 4)
+    assert store.ingest(place)["shortfalls"][0].startswith(f"{place}/z.csv: no column for")
+
+
+@pytest.mark.slow
+def test_files_of_an_archive_name_their_devices(store: Store, tmp_path: Path):
+    (tmp_path / "a.zip").write_bytes(zipped(**{f"{one}.csv": "time,temp\n2026-01-05,1\n" for one in "pq"}))
+    store.ingest(tmp_path / "a.zip", group={"path": "{device}.csv"})
+    assert [one[1:] for one in store.readings()] == [("p", "temp", 1.0), ("q", "temp", 1.0)]
+
+
+@pytest.mark.slow
+def test_sheets_with_the_same_columns_are_read_and_others_are_not(store: Store, tmp_path: Path):
+    rows = [("time", "temp"), ("2026-01-05", 1.0)]
+    sheets = {"Notes": [("by", "night")], "Pump 1.5": [("Pump 1.5", ""), *rows], "Pump 1.6": rows}
+    (tmp_path / "a.xlsx").write_bytes(workbook(sheets))
+    store.ingest(tmp_path / "a.xlsx", group={"sheet": "*", "path": "{device}.csv"})
+    assert [one[1:] for one in store.readings()] == [("Pump 1.5", "temp", 1.0), ("Pump 1.6", "temp", 1.0)]
+    assert [one["source"] for one in store.sources()] == ["a.xlsx"]
+
+
+@pytest.mark.slow
+def test_an_archive_in_an_archive_is_refused(store: Store, tmp_path: Path):
+    (tmp_path / "a.zip").write_bytes(zipped(**{"b.zip": zipped(**FILES)}))
+    with pytest.raises(InputError, match="holds another archive; unpack it"):
+        store.ingest(tmp_path / "a.zip")
+
+
+def test_parquet_in_an_archive_is_parquet(tmp_path: Path):
+    (tmp_path / "a.zip").write_bytes(
+        zipped(**{f"{n}.parquet": written(long_table(), pq.write_table) for n in "ab"})
+    )
+    (file,) = list_source_files(str(tmp_path / "a.zip"))
+    with ExitStack() as stack:
+        found = inner_files(file, IngestSettings(), stack)
+        assert [one.format for one in found] == ["parquet", "parquet"]
+        with found[0].opened() as path:
+            assert pq.read_table(path).equals(pa.table(long_table()))
