@@ -90,3 +90,20 @@ def test_params_win_over_single_globals_of_a_group(tmp_path):
     )
     assert loader["catalog"]["one"]["path"] == "data/1-9-3"
     assert "score" not in loader["globals"]
+
+
+def test_what_people_write_is_of_the_zone_of_the_readings(tmp_path):
+    times = "2026-01-05 11:00,2026-01-05 12:00\n"
+    (tmp_path / "calendar.csv").write_text(f"start,end\n{times}")
+    (tmp_path / "d1.csv").write_text(times)
+    bootstrap_project(PROJECT)
+    params = {
+        "data": str(tmp_path),
+        "calendar": str(tmp_path / "calendar.csv"),
+        "labels": str(tmp_path / "d1.csv"),
+        "ingest": {"timezone": "Europe/Berlin"},
+    }
+    with KedroSession.create(project_path=PROJECT, runtime_params=params) as session:
+        catalog = session.load_context().catalog
+    for rows in (catalog.load("calendar"), catalog.load("labels"), catalog.load("annotations").labels):
+        assert [row["start"].isoformat() for row in rows.to_pylist()] == ["2026-01-05T10:00:00+00:00"]

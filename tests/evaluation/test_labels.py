@@ -87,6 +87,49 @@ def test_a_zone_in_a_column_of_its_own_is_refused_unless_it_is_utc(tmp_path):
         read_labels(written(tmp_path, f"{HEADER},timezone\n{row},Europe/Berlin\n"))
 
 
+def in_berlin(tmp_path, *lines, header="device,sensor,start,end"):
+    path = written(tmp_path, "\n".join([header, *lines]) + "\n")
+    return [(row["start"], row["end"]) for row in read_labels(path, zone="Europe/Berlin").to_pylist()]
+
+
+def test_times_without_an_offset_are_of_the_zone_of_the_readings(tmp_path):
+    found = in_berlin(
+        tmp_path,
+        "a,s,2026-01-05 11:00,2026-01-05T11:00Z",
+        "a,s,2026-07-05 12:00,2026-07-05 13:00+02:00",
+    )
+    summer = datetime(2026, 7, 5, 10, tzinfo=UTC)
+    assert found == [(TEN, TEN + HOUR), (summer, summer + HOUR)]
+    of_utc = in_berlin(tmp_path, "a,s,2026-01-05 10:00,2026-01-05 11:00,UTC", header=f"{HEADER},timezone")
+    assert of_utc == [(TEN, TEN + HOUR)]
+    stated = in_berlin(tmp_path, "a,s,2026-01-05 11:00,2026-01-05 12:00,Europe/Berlin", header=f"{HEADER},tz")
+    assert stated == [(TEN, TEN + HOUR)]
+
+
+def test_the_last_day_ends_at_midnight_of_the_zone(tmp_path):
+    # Clocks are set back on it: it has 25 hours.
+    ((start, end),) = in_berlin(tmp_path, "a,s,2026-10-25,2026-10-25", header="device,sensor,first,last")
+    assert (start.hour, end - start) == (22, timedelta(hours=25))
+
+
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [
+        ("2026-10-25 02:30", r"comes twice in Europe/Berlin, .* such as 2026-10-25T02:30\+02:00"),
+        ("2026-03-29 02:30", r"is left out in Europe/Berlin, .* such as 2026-03-29T03:30\+02:00"),
+    ],
+)
+def test_a_time_that_is_two_or_none_is_refused(tmp_path, time, said):
+    with pytest.raises(InputError, match=f"labels.csv: line 2, column 'start': {time} {said}"):
+        in_berlin(tmp_path, f"a,s,{time},2026-12-01")
+
+
+def test_a_zone_that_is_none_is_refused(tmp_path):
+    path = written(tmp_path, f"{HEADER}\na,s,2026-01-05,2026-01-06\n")
+    with pytest.raises(DatasetError, match=r"ingest\.timezone: 'Berlin' is not a time zone"):
+        LabelFile(str(path), timezone="Berlin").load()
+
+
 def test_a_list_in_the_place_of_a_text_is_refused(tmp_path):
     one = {"device": "a", "sensor": ["s", "t"], "start": "2026-01-05", "end": "2026-01-06"}
     with pytest.raises(InputError, match="line 1, column 'sensor': expected a text"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
+from batch_scoring.core.parameters import require_zone
 from batch_scoring.datasets.entries import Entries
 from batch_scoring.datasets.own import OwnDataset
 from batch_scoring.evaluation.annotation_files import LABEL_FORMATS
@@ -42,17 +43,22 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
         A file named by the user, or a folder of such files: it must exist. A local path, or a URL.
     otherwise : str, optional
         Default path; without a file there, the table has no rows.
+    timezone : str
+        The IANA time zone of times without an offset.
     **more
         Of :class:`.OwnDataset`.
     """
 
     _schema: pa.Schema
-    _read: Callable[[Path, str], pa.Table]
+    _read: Callable[[Path, str, str], pa.Table]
     _may_be_folder = True
 
-    def __init__(self, path: str | None = None, otherwise: str | None = None, **more: Any) -> None:
+    def __init__(
+        self, path: str | None = None, otherwise: str | None = None, timezone: str = "UTC", **more: Any
+    ) -> None:
         super().__init__(**more)
         self._path = path
+        self._timezone = timezone
         self._otherwise = otherwise
 
     def load(self) -> pa.Table:
@@ -88,7 +94,8 @@ class WrittenFile(OwnDataset[NoReturn, pa.Table]):
             copy = folder.local_copy(name, run_folder())
         except FileNotFoundError:
             raise InputError(f"{path}: there is no such file") from None
-        return self._read(copy, path)
+        require_zone("ingest.timezone", self._timezone)
+        return self._read(copy, path, self._timezone)
 
     def _is_there(self, path: str) -> bool:
         folder, name = open_file(path, self._credentials)
@@ -112,7 +119,7 @@ class FeedbackFile(WrittenFile):
 
     Parameters
     ----------
-    path, otherwise
+    path, otherwise, timezone
         Of :class:`WrittenFile`.
     actions, incidents : str, optional
         The folders of the tables INCIDENT_ACTIONS and DEVICE_INCIDENTS.
@@ -126,11 +133,12 @@ class FeedbackFile(WrittenFile):
         self,
         path: str | None = None,
         otherwise: str | None = None,
+        timezone: str = "UTC",
         actions: str | None = None,
         incidents: str | None = None,
         **more: Any,
     ) -> None:
-        super().__init__(path, otherwise, **more)
+        super().__init__(path, otherwise, timezone, **more)
         self._actions, self._incidents = actions, incidents
 
     def load(self) -> pa.Table:

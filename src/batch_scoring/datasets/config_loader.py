@@ -12,12 +12,13 @@ from batch_scoring.storage.opening import read_place
 
 
 class ProjectConfigLoader(OmegaConfigLoader):
-    """Kedro's loader, with two things filled in.
+    """Kedro's loader, with three things filled in.
 
     - A global that ``--params`` names has that value: files say ``${globals:data}``. To look into
       ``--params`` for each path of the catalog took as long as all else about paths.
     - ``entries: [names]`` of an entry of the catalog are these entries. An interpolation such as
       ``${calendar}`` would not see an entry that another environment overrides.
+    - ``timezone: params:ingest.timezone`` of an entry is that parameter; without one, it is left out.
     """
 
     def __init__(self, conf_source: str | Path, *args: Any, **options: Any) -> None:
@@ -41,8 +42,21 @@ class ProjectConfigLoader(OmegaConfigLoader):
             place = {"data": read_place(given.get("data", config["data"]))} if "data" in config else {}
             return {**_with_given(config, given), **place}
         if key == "catalog":
+            config = {name: self._with_parameter(entry) for name, entry in config.items()}
             return {name: _with_entries(name, entry, config) for name, entry in config.items()}
         return config
+
+    def _with_parameter(self, entry: Any) -> Any:
+        text = entry.get("timezone") if isinstance(entry, dict) else None
+        if not (isinstance(text, str) and text.startswith("params:")):
+            return entry
+        if "parameters" not in self.data:  # read once: the context asks for them next
+            self["parameters"] = super().__getitem__("parameters")
+        found: Any = self["parameters"]
+        for name in text.removeprefix("params:").split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        others = {key: one for key, one in entry.items() if key != "timezone"}
+        return others if found is None else {**others, "timezone": found}
 
 
 def _with_given(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

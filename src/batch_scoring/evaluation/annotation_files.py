@@ -6,9 +6,10 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,10 +39,13 @@ class WrittenRow:
         The file and the row, for messages: the line of a text file, the row of a Parquet file, from 1.
     values : mapping of str to Any
         By column, names in lower case.
+    zone : str
+        The IANA time zone of times without an offset.
     """
 
     where: str
     values: Mapping[str, Any]
+    zone: str = "UTC"
 
     def text(self, column: str) -> str:
         """Return a text that must not be empty; numbers become text."""
@@ -56,26 +60,30 @@ class WrittenRow:
 
     def optional_time(self, column: str) -> datetime | None:
         """Return a time, UTC; None where it is empty or there is no such column."""
-        return None if self._is_empty(column) else self._time(column)
+        return None if self._is_empty(column) else self._time(column, self.zone)
 
     def _is_empty(self, column: str) -> bool:
         return not str("" if (value := self.values.get(column)) is None else value).strip()
 
     def interval(self) -> tuple[datetime, datetime]:
         """Return the interval, half-open and UTC, from ``start`` or ``first`` and ``end`` or ``last``."""
+        zone = self.zone
         for column in _ZONES & self.values.keys():
-            if str(self.values[column] or "UTC").strip().upper() not in ("UTC", "Z"):
+            stated = str(self.values[column] or "").strip()
+            if stated.upper() in ("UTC", "Z"):
+                zone = "UTC"
+            elif stated not in ("", zone):
                 raise InputError(
                     f"{self.where}, column {column!r}: {self.values[column]!r} is not read; expected times "
                     "with their offset, such as 2026-01-05T10:00+01:00"
                 )
         begin = next(name for name in BEGIN if name in self.values)
         stop = next(name for name in END if name in self.values)
-        start, end = (self._time(name) for name in (begin, stop))
-        if stop == "last":
-            # A date without a time is that whole day.
-            is_date = len(str(self.values[stop]).strip()) <= len("2026-01-05")
-            end += timedelta(days=1) if is_date else timedelta(microseconds=1)
+        # A date without a time is that whole day.
+        is_day = stop == "last" and len(str(self.values[stop]).strip()) <= len("2026-01-05")
+        start, end = self._time(begin, zone), self._time(stop, zone, timedelta(days=int(is_day)))
+        if stop == "last" and not is_day:
+            end += timedelta(microseconds=1)
         if end <= start:
             raise InputError(
                 f"{self.where}, column {stop!r}: {self.values[stop]} is not after {begin!r}, "
@@ -83,15 +91,32 @@ class WrittenRow:
             )
         return start, end
 
-    def _time(self, column: str) -> datetime:
-        value = self.values[column]
+    def _time(self, column: str, zone: str, later: timedelta = timedelta(0)) -> datetime:
+        """Return a time, UTC; ``later`` by the clocks of the zone where it has no offset."""
+        value, where = self.values[column], f"{self.where}, column {column!r}"
         if value is None or isinstance(value, (int, float)):
-            raise InputError(f"{self.where}, column {column!r}: expected a time, got {value!r}")
-        return read_time(value, f"{self.where}, column {column!r}")
+            raise InputError(f"{where}: expected a time, got {value!r}")
+        time = read_time(value, where) + later
+        if zone == "UTC" or _has_offset(value):
+            return time
+        local = time.replace(tzinfo=ZoneInfo(zone))
+        first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        if first != second:
+            what = "comes twice" if first < second else "is left out"
+            raise InputError(
+                f"{where}: {value} {what} in {zone}, where clocks change; expected a time with its offset, "
+                f"such as {first.astimezone(ZoneInfo(zone)).isoformat(timespec='minutes')}"
+            )
+        return first
+
+
+def _has_offset(value: Any) -> bool:
+    time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+    return time.tzinfo is not None
 
 
 def read_rows(
-    path: Path, required: Sequence[tuple[str, ...]], name: str | None = None
+    path: Path, required: Sequence[tuple[str, ...]], name: str | None = None, zone: str = "UTC"
 ) -> Iterator[WrittenRow]:
     """Read the rows of a file.
 
@@ -107,6 +132,8 @@ def read_rows(
         Of each tuple the file must have one column.
     name : str, optional
         The path or URL by which people know the file, where ``path`` is a copy of it.
+    zone : str
+        The IANA time zone of times without an offset.
 
     Raises
     ------
@@ -126,7 +153,7 @@ def read_rows(
                 del row[""]
             _require_columns(f"{name}: {where}", row, required)
             if any(str("" if value is None else value).strip() for value in row.values()):
-                yield WrittenRow(f"{name}: {where}", row)
+                yield WrittenRow(f"{name}: {where}", row, zone)
     except FileNotFoundError:
         raise InputError(f"{name}: there is no such file") from None
     except UnicodeDecodeError as error:
@@ -143,12 +170,13 @@ def read_table(
     required: Sequence[tuple[str, ...]],
     read: Callable[[WrittenRow], Sequence[Any]],
     name: str | None = None,
+    zone: str = "UTC",
 ) -> pa.Table:
     """Read the rows of a file into a table, in the order of the file.
 
     Parameters
     ----------
-    path, required, name
+    path, required, name, zone
         See :func:`read_rows`.
     schema : pyarrow.Schema
     read : callable
@@ -159,7 +187,7 @@ def read_table(
     InputError
         Naming the file, the row and the column.
     """
-    rows = [read(row) for row in read_rows(path, required, name)]
+    rows = [read(row) for row in read_rows(path, required, name, zone)]
     columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
     return pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
 

@@ -29,19 +29,21 @@ _SERIES = [("device",), ("sensor",), BEGIN, END]
 _AGAIN = ("until", "repeat", "repeats", "rrule", "recurrence", "frequency", "days")
 
 
-def read_labels(path: Path | str, name: str | None = None) -> pa.Table:
+def read_labels(path: Path | str, name: str | None = None, zone: str = "UTC") -> pa.Table:
     """Read a file of labels: CSV, JSON lines or Parquet.
 
     Its columns are ``device``, ``sensor`` (empty or ``*`` for all of the device), when it began (``start``
     or ``first``, the same), when it ended (``end``, the first moment after it, or ``last``, the last moment
-    or the last day in it) and, if there is one, ``kind``. Times without an offset are UTC. Other columns are
-    left alone; without ``sensor``, which may be missing, they are an error: one of them may name it.
+    or the last day in it) and, if there is one, ``kind``. Other columns are left alone;
+    without ``sensor``, which may be missing, they are an error: one of them may name it.
     A CSV file without a header has ``start`` and ``end`` only, see :func:`.read_rows`.
 
     Parameters
     ----------
     name : str, optional
         The path or URL by which people know the file, where ``path`` is a copy of it.
+    zone : str
+        The IANA time zone of times without an offset.
 
     Returns
     -------
@@ -53,29 +55,29 @@ def read_labels(path: Path | str, name: str | None = None) -> pa.Table:
     InputError
         Naming the file, the row and the column.
     """
-    return read_table(Path(path), LABELS, [("device",), BEGIN, END], _label, name)
+    return read_table(Path(path), LABELS, [("device",), BEGIN, END], _label, name, zone)
 
 
-def read_feedback(path: Path | str, name: str | None = None) -> pa.Table:
+def read_feedback(path: Path | str, name: str | None = None, zone: str = "UTC") -> pa.Table:
     """Read a file of feedback: as :func:`read_labels` does, into the schema ``FEEDBACK``.
 
     In the place of ``kind`` it has ``verdict`` (``false_alarm``, ``true_event`` or ``accepted``) and, if
     there is one, ``note``.
     """
-    return read_table(Path(path), FEEDBACK, [*_SERIES, ("verdict",)], _finding, name)
+    return read_table(Path(path), FEEDBACK, [*_SERIES, ("verdict",)], _finding, name, zone)
 
 
-def read_calendar(path: Path | str, name: str | None = None) -> pa.Table:
+def read_calendar(path: Path | str, name: str | None = None, zone: str = "UTC") -> pa.Table:
     """Read a file of times in which nothing is judged: as :func:`read_labels` does, into ``CALENDAR``.
 
     ``device`` and ``sensor`` may be patterns, empty or missing for all. ``every`` is ``day``, ``week`` or
     empty, ``reason`` is free text. Without ``device`` or ``sensor`` another column than these is an error:
     a calendar with its devices under another name would leave out the whole fleet.
     """
-    return read_table(Path(path), CALENDAR, [BEGIN, END], _unjudged, name)
+    return read_table(Path(path), CALENDAR, [BEGIN, END], _unjudged, name, zone)
 
 
-def read_devices(path: Path | str, name: str | None = None) -> pa.Table:
+def read_devices(path: Path | str, name: str | None = None, zone: str = "UTC") -> pa.Table:
     """Read a file of devices that were renamed, replaced or retired, into the schema ``DEVICES``.
 
     ``replaces``, ``retired`` and ``group`` may be empty or missing; other columns are an error.
@@ -88,7 +90,7 @@ def read_devices(path: Path | str, name: str | None = None) -> pa.Table:
         names = (row.text("id"), row.optional_text("replaces"))
         return *names, row.optional_time("retired"), row.optional_text("group")
 
-    rows = read_table(Path(path), DEVICES, [("id",)], device, name)
+    rows = read_table(Path(path), DEVICES, [("id",)], device, name, zone)
     check_devices(rows, where)
     return rows
 
