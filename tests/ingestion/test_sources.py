@@ -228,6 +228,28 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_chosen(
     assert (Path(path), sentence.startswith(f"{path}: cannot be read (")) == (closed, True)
 
 
+@pytest.mark.parametrize("pattern", ["*/*.csv", "**/*.csv", "closed/*.csv"])
+def test_a_folder_in_a_glob_that_cannot_be_read_is_named_and_the_others_are_chosen(
+    raw: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("closed", "open"):
+        (raw / name).mkdir()
+        (raw / name / "x.csv").write_text(name)
+    scandir, status = os.scandir, (raw / "closed").stat()
+
+    def scan(place: int | str) -> Any:
+        if os.path.samestat(os.fstat(place) if isinstance(place, int) else Path(place).stat(), status):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    chosen = choose_sources(list_source_files(f"{raw}/{pattern}"), table_of([]), "x", ALL)
+    expected = {"*/*.csv": ["open/x.csv"], "**/*.csv": ["a.csv", "b.csv", "open/x.csv"], "closed/*.csv": []}
+    assert [one.file.name for one in chosen.pending] == expected[pattern]
+    ((path, sentence),) = chosen.unreadable.items()
+    assert (Path(path), sentence.startswith(f"{path}: cannot be read (")) == (raw / "closed", True)
+
+
 def test_a_file_whose_name_is_no_text_is_named(raw: Path):
     try:
         (Path(os.fsdecode(os.fsencode(raw) + b"/\xff.csv"))).write_text("x")

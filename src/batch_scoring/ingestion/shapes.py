@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -13,6 +14,11 @@ from batch_scoring.ingestion.path_ids import FileIds
 from batch_scoring.ingestion.settings import ROLES, IngestSettings
 from batch_scoring.ingestion.sql import literal
 
+logger = logging.getLogger(__name__)
+
+# When a hub got an event, and a service read it.
+_OF_ARRIVAL = frozenset(("eventenqueuedutctime", "eventprocessedutctime", "enqueuedtime"))
+_SAID: set[tuple[str, tuple[str, ...]]] = set()
 # A role that the file itself does not state: its path or a setting does.
 FIXED = -1
 # Moments in parts, where there is no column of whole ones.
@@ -117,6 +123,8 @@ def _find_shape(
 ) -> Shape:
     found = dict.fromkeys(ids.spare, FIXED) | match(names, settings) | dict.fromkeys(ids.given, FIXED)
     time = _time_parts(names, settings, found, kinds)
+    if time is not None and not settings.is_named("timestamp"):
+        _warn_of_arrival([names[at] for at in time if isinstance(at, int)], names, kinds, file)
     is_long = "sensor" in found and "value" in found
     if settings.shape != "wide" and is_long and "device" in found and time is not None:
         return Shape(time, found["device"], found["sensor"], found["value"])
@@ -136,6 +144,31 @@ def _find_shape(
     if "device" not in found:
         raise missing_columns(names, found | dict.fromkeys(("timestamp", "sensor", "value"), FIXED), file)
     return Shape(time, found["device"], sensors=of_part(_unique(sensors), ids))
+
+
+def is_arrival(name: str) -> bool:
+    """Whether a column says when a hub got an event, which is not when something was measured."""
+    return _names_of(name)[1] in _OF_ARRIVAL
+
+
+def _warn_of_arrival(
+    time: Sequence[str], names: Sequence[str], kinds: Callable[[], Sequence[str]], file: str
+) -> None:
+    """Say it where times of arrival are taken, and another column has times."""
+    if not any(map(is_arrival, time)):
+        return
+    others = [name for name, kind in zip(names, kinds(), strict=True) if kind == "time"]
+    measured = tuple(name for name in others if name not in time and not is_arrival(name))
+    if measured and (time[0], measured) not in _SAID:  # once for files of one form
+        _SAID.add((time[0], measured))
+        logger.warning(
+            "%s: the times are taken from %s, when a hub got each event; if they were measured at %s, set "
+            "ingest.columns.timestamp=%s",
+            file,
+            time[0],
+            " or ".join(measured),
+            measured[0],
+        )
 
 
 def of_part(sensors: dict[int, str], ids: FileIds) -> dict[int, str]:

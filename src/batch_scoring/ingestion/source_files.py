@@ -169,6 +169,9 @@ def list_source_files(path: str) -> Sequence[SourceFile]:
     named = ((match, Path(match).relative_to(root).as_posix()) for match in matches)
     found = [(match, name) for match, name in named if not _is_hidden(name)]
     files = [_source_file(*one) for one in found if format_suffix(one[0]) in FORMATS]
+    # As in a folder, each folder that cannot be read is a file that cannot be: it is said.
+    closed = [(match, Path(match).relative_to(root).as_posix()) for match in _closed_folders(place, root)]
+    files += [SourceFile(name, match, 0, 0) for match, name in closed if name == "." or not _is_hidden(name)]
     there = [file for file in files if file is not None]
     return sorted(there, key=lambda file: file.name.encode("utf-8", "surrogateescape"))
 
@@ -221,6 +224,16 @@ def _entries(folder: str, unread: list[str]) -> Iterator[os.DirEntry[str]]:
         return  # it has gone meanwhile
     except OSError:
         unread.append(folder)
+
+
+def _closed_folders(pattern: Path, root: Path) -> Iterator[str]:
+    """Yield the folders that a glob looks into and cannot read."""
+    parents = [parent for parent in pattern.parents if parent.is_relative_to(root)]
+    folders = {match for parent in parents for match in glob.iglob(f"{parent}/", recursive=True)}  # noqa: PTH207
+    for folder in sorted(folders):
+        unread: list[str] = []
+        next(_entries(folder, unread), None)
+        yield from (one.rstrip("/") for one in unread)
 
 
 def _is_hidden(name: str) -> bool:

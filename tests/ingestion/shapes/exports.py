@@ -322,6 +322,17 @@ def _() -> tuple[Files, list[Reading]]:
     return {"meteo.json": text}, renamed(readings([0], [0]), "meteo")
 
 
+@shape("Stream Analytics: a time of an unknown name beside the hub's", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        f"{iso(at)},{name},{value(step, device, 0)},{iso(at + timedelta(seconds=7))},1"
+        for step, at in enumerate(TIMES)
+        for device, name in enumerate(DEVICES)
+    )
+    names = "Zeitstempel,device,temp,EventEnqueuedUtcTime,PartitionId"
+    return {"a.csv": lines(names, rows)}, readings(sensors=[0])
+
+
 @shape("Stream Analytics: its times and the hub's beside the readings", 1)
 def _() -> tuple[Files, list[Reading]]:
     records = (

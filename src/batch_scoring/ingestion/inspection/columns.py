@@ -32,7 +32,7 @@ _NO_SENSORS = (
     "no index idx row rownum nr id uid seq sequence entry lat lon lng latitude longitude label labels "
     "anomaly changepoint target class outlier fault failure attack year month day hour minute second "
     "jahr monat tag stunde record type msgid qos retain ms msec millis millisecond milliseconds millitm "
-    "quality dataintegrity qn numericid version"
+    "partition quality dataintegrity qn numericid version"
 )
 # Numbers that are no measurement, and names that rows go by.
 NO_SENSORS = frozenset(_NO_SENSORS.split())

@@ -27,6 +27,7 @@ from batch_scoring.ingestion.inspection.times import ISO
 from batch_scoring.ingestion.interpretation import EXCEL
 from batch_scoring.ingestion.numbers import NO_VALUES
 from batch_scoring.ingestion.settings import IngestSettings
+from batch_scoring.ingestion.shapes import is_arrival
 from batch_scoring.ingestion.source_files import SourceFile
 from batch_scoring.ingestion.text_bytes import without_compression
 from batch_scoring.ingestion.time_spelling import OFFSETS
@@ -64,7 +65,7 @@ class Proposal:
     def changes_meaning(self) -> bool:
         """Whether readings may be understood otherwise where all of them can be read without the proposal."""
         return any(name in self.settings for name in ("missing", "words", "wide.sensors")) or any(
-            name == "wide.not_sensors" for name, _ in self.assumed
+            name in ("wide.not_sensors", "columns.timestamp") for name, _ in self.assumed
         )
 
     @property
@@ -110,6 +111,10 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     if table.envelope in TABLES:
         proposal.settings["envelope"] = table.envelope
     _propose_columns(roles, files, proposal, table.envelope in TABLES)
+    arrival = [one.name for one in table.columns if one.is_clearly_time and is_arrival(one.name)]
+    if arrival and len(roles.time) == 1 and roles.time[0].name not in arrival:
+        said = f"{roles.time[0].name} is taken as the time, and not {arrival[0]}, when a hub got the event"
+        proposal.assumed.append(("columns.timestamp", said))
     _propose_times(roles, timezone, proposal)
     values = [roles.value] if roles.value is not None else roles.sensors
     if not values and not proposal.lacking:

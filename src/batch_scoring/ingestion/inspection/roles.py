@@ -12,6 +12,7 @@ from batch_scoring.ingestion.inspection.unnamed import unnamed_counters, unnamed
 from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
 from batch_scoring.ingestion.json_paths import match_leaves
 from batch_scoring.ingestion.settings import DEFAULT_COLUMNS, ROLES, IngestSettings
+from batch_scoring.ingestion.shapes import is_arrival
 from batch_scoring.ingestion.time_formats import formats_of
 from batch_scoring.ingestion.time_spelling import OFFSETS
 
@@ -195,11 +196,13 @@ def _are_zones(texts: Sequence[str]) -> bool:
     return all(text in OFFSETS or _OFFSET.fullmatch(text) for text in set(texts))
 
 
-def _telling_time(column: Column) -> tuple[int, bool, bool, bool, int]:
-    """Order columns of times: one that varies first, then one with a zone or of UTC, then by name."""
+def _telling_time(column: Column) -> tuple[int, bool, bool, bool, bool, int]:
+    """Order columns of times: one that varies first, none of arrival, one with a zone or of UTC, by name."""
     is_usual = column.name.casefold() in DEFAULT_COLUMNS["timestamp"]
     has_zone = column.time is not None and column.time.has_zone
-    return min(column.distinct, 2), has_zone, "utc" in column.words, is_usual, column.fit("timestamp")
+    is_of_utc = "utc" in column.words
+    is_measured = not is_arrival(column.name)
+    return min(column.distinct, 2), is_measured, has_zone, is_of_utc, is_usual, column.fit("timestamp")
 
 
 def _beside(time: Sequence[Column], numbers: list[Column]) -> list[Column]:
@@ -241,6 +244,7 @@ def _is_numeric_id(column: Column) -> bool:
     repeats = column.distinct <= max(1, len(column.texts) // 2)
     # An id that is the same everywhere is one of the message.
     is_of_message = column.words == ["id"] and column.distinct == 1
+    is_of_message |= "partition" in column.words
     return is_named and repeats and not is_of_message and all(text.isdigit() for text in column.texts)
 
 
