@@ -55,6 +55,15 @@ def test_a_plain_file_is_described_and_needs_no_settings(tmp_path):
     }
 
 
+@pytest.mark.parametrize(("time", "is_doubt"), [("%d.%m.%Y %H:%M", True), ("%Y-%m-%d %H:%M", False)])
+def test_points_that_may_separate_thousands_are_a_doubt_beside_dates_with_points(tmp_path, time, is_doubt):
+    times = [datetime(2026, 3, 12, 20) + timedelta(minutes=10 * n) for n in range(40)]
+    rows = (f"{at:{time}};p;1.{7 * n:03d}" for n, at in enumerate(times))
+    place = write_lines(tmp_path / "a.csv", ["time;device;count", *rows])
+    found = inspected(place)
+    assert any("separates thousands" in doubt for doubt in found.proposal.doubts) == is_doubt
+
+
 def test_a_word_that_stands_again_and_again_among_numbers_is_proposed_as_missing(tmp_path):
     values = ["k.A." if n % 15 == 7 else n % 7 for n in range(60)]
     rows = [row(10 * n, device="d1", value=value) for n, value in enumerate(values)]

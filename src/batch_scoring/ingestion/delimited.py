@@ -34,6 +34,9 @@ _NO_TABLES = {
 _ANNOTATIONS = ("#group", "#datatype", "#default")
 
 
+_FEW_LINES = 20
+
+
 @dataclass(frozen=True)
 class Head:
     """What the first lines of a file of delimited text say.
@@ -67,6 +70,14 @@ class Head:
     def records(self) -> list[list[str]]:
         """The fields of some of the first records."""
         return [split_line(line, self.delimiter) for line in self.lines]
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether a blank that is part of no name follows each delimiter, of header or first records."""
+        first = [split_line(line, self.delimiter)[1:] for line in self.lines[:_FEW_LINES]]
+        fields = [text for record in first for text in record if text]
+        in_rows = bool(fields) and all(text.startswith(" ") for text in fields)
+        return any(name.startswith(" ") for name in self.names[1:]) or in_rows
 
     def kinds(self, settings: IngestSettings) -> list[str]:
         """Return what each column holds, as far as the first records show."""
@@ -267,8 +278,7 @@ def csv_relation(path: str, settings: IngestSettings, ids: FileIds) -> RawRelati
         )
     width = _by_table([str(len(names)) for _, names in tables], tables)
 
-    # A blank behind each delimiter is part of no name.
-    is_spaced = any(name.startswith(" ") for name in head.names[1:])
+    is_spaced = head.is_spaced
 
     def field(position: int) -> str:
         wanted = [position, *(_position(head.names[position], *table, path) for table in tables[1:])]

@@ -24,6 +24,8 @@ _MOSTLY = 0.9
 # What to do about rows refused for a reason.
 ADVICE = {
     "future_timestamp": "set this machine's clock, or raise ingest.max_future",
+    "missing_device": "name its column in ingest.columns.device, or the device in ingest.device",
+    "missing_sensor": "name its column in ingest.columns.sensor, or the sensor in ingest.sensor",
     "bad_timestamp": "set ingest.time_format",
     "implausible_time": "set the clocks of the devices, or ingest.time_format or ingest.min_time",
     "not_a_number": "set ingest.decimal, ingest.words, ingest.missing or ingest.unit_suffix",

@@ -19,18 +19,17 @@ ROLE_WORDS: dict[str, list[str]] = {
         "timestamp": "timestamp ts time datetime date zeit zeitstempel datum uhrzeit fecha hora when at "
         "created measured recorded observed sampled logged changed updated utc epoch",
         "device": "device deviceid machine asset unit equipment turbine station host node gateway engine "
-        "pump motor entity plant meter logger thing serial mac vin subject patient mote eui site location "
-        "room building home house vehicle coreid anlage maschine geraet gerät instance name id",
+        "pump motor slave entity plant meter logger thing serial mac vin subject patient mote eui site "
+        "location room building home house vehicle coreid anlage maschine geraet gerät instance name id",
         "sensor": "sensor tag metric field channel signal quantity measurement parameter param variable "
         "attribute property series point measure kind type key topic sensorid itemid tagid tagindex pointid "
-        "channelid name id groesse "
-        "größe kanal",
+        "channelid register name id groesse größe kanal",
         "value": "value val reading wert state result measurement amount data y v valor payload",
     }.items()
 }
 _NO_SENSORS = (
     "no index idx row rownum nr id uid seq sequence entry lat lon lng latitude longitude label labels "
-    "anomaly changepoint target class outlier fault failure attack year month day hour minute second "
+    "anomaly changepoint target class outlier event fault failure attack year month day hour minute second "
     "jahr monat tag stunde record type msgid qos retain ms msec millis millisecond milliseconds millitm "
     "partition quality dataintegrity qn numericid version"
 )
@@ -38,8 +37,10 @@ _NO_SENSORS = (
 NO_SENSORS = frozenset(_NO_SENSORS.split())
 # What ends the name of a number that stands for something, such as a state.
 _CODES = frozenset(("code", "id", "nr", "num", "number"))
-# Of LoRaWAN uplinks.
-_OF_RADIO = frozenset(("fcnt", "fport"))
+# Of LoRaWAN uplinks, and of messages.
+_OF_RADIO = frozenset(("fcnt", "fport", "payloadlen", "payloadlength"))
+# Of dates without a time of day.
+_DATES = frozenset(("date", "datum", "fecha", "jour"))
 # What is said of a reading, and names nothing.
 REMARKS = frozenset(
     ("quality", "qual", "qc", "q", "status", "flag", "flags", "uom", "units", "remark", "comment")
@@ -54,7 +55,7 @@ QUANTITIES = frozenset(_QUANTITIES.split())
 # What a radio module or a broker sends as it is.
 _RAW = frozenset(("payload", "data", "raw", "bytes", "hex"))
 _ENCODED = re.compile(
-    r"(?:0x)?(?:[0-9A-Fa-f]{2}){4,}|(?:[A-Za-z0-9+/]{4}){2,}|(?:[A-Za-z0-9+/]{4})+[A-Za-z0-9+/]{2,3}={1,2}"
+    r"0x[0-9A-Fa-f]+|(?:[0-9A-Fa-f]{2}){4,}|(?:[A-Za-z0-9+/]{4}){2,}|(?:[A-Za-z0-9+/]{4})+[A-Za-z0-9+/]{2,3}={1,2}"
 )
 _FEW = 200
 # A column that counts this many rows from the first on is no measurement.
@@ -85,7 +86,7 @@ class Column:
     @cached_property
     def time(self) -> TimeLook | None:
         """How it states times; None where it does not, as where its name is of time that went by."""
-        look = time_look(self.texts)
+        look = time_look(self.texts, is_date=bool(_DATES & set(self.words)))
         is_elapsed = look is not None and look.formats == (EXCEL,) and unit_of(self.name) is not None
         return None if is_elapsed else look
 
@@ -169,7 +170,7 @@ class Column:
             return True
         if "".join(self.words[-2:]) in _OF_RADIO:
             return True
-        return has_word and words <= NO_SENSORS | {"is", "of", "the"}
+        return has_word and words <= NO_SENSORS | {"is", "of", "the", "time"}
 
 
 def name_words(name: str) -> list[str]:

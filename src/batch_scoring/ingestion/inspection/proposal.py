@@ -40,6 +40,7 @@ _OF_A_YEAR = {
     "PST/PDT": "America/Los_Angeles",
     "CET/CEST": "Europe/Paris",
 }
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _DELIMITER_WORDS = {"\t": "tab", " ": "space"}
 
 
@@ -123,7 +124,10 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
         proposal.lacking.append(
             f"no column holds numbers{what}; expected one of measured values, or one a sensor"
         )
-    _propose_numbers(values, proposal, table.form is not None and table.form.delimiter == ",")
+    # Who writes dates with points often writes thousands with them.
+    is_by_points = any(one.time is not None and one.time.formats[0].startswith("%d.") for one in roles.time)
+    is_by_commas = table.form is not None and table.form.delimiter == ","
+    _propose_numbers(values, proposal, is_by_commas, is_by_points)
     proposal.assumed.extend(("", said) for said in remarks(table.columns, roles))
     return proposal
 
@@ -358,7 +362,9 @@ def _zone_in(name: str) -> str | None:
     return f"Etc/GMT{-hours:+d}" if hours else "UTC"
 
 
-def _propose_numbers(values: Sequence[Column], proposal: Proposal, is_by_commas: bool) -> None:
+def _propose_numbers(
+    values: Sequence[Column], proposal: Proposal, is_by_commas: bool, is_by_points: bool
+) -> None:
     looks = [(column, column.number) for column in values if column.number is not None]
     if not looks:
         return
@@ -383,6 +389,15 @@ def _propose_numbers(values: Sequence[Column], proposal: Proposal, is_by_commas:
                     if thousands == ","
                     else "a decimal mark, set ingest.thousands to ',' else"
                 ),
+            )
+        )
+    grouped = [column.name for column, _ in looks if decimal == "." and _may_be_grouped(column)]
+    if grouped and not thousands and is_by_points:
+        proposal.assumed.append(
+            (
+                "",
+                f"{', '.join(grouped)}: each number has a point and three digits behind it; if it separates "
+                "thousands, set ingest.thousands to '.' and ingest.decimal to ','",
             )
         )
     missing: Counter[str] = Counter()
@@ -413,6 +428,11 @@ def _propose_numbers(values: Sequence[Column], proposal: Proposal, is_by_commas:
         settings["words"] = {word.lower(): int(number) for word, number in words.items()}
         said = ", ".join(f"{word} = {number:g}" for word, number in words.items())
         proposal.assumed.append(("words", f"words are taken as numbers: {said}"))
+
+
+def _may_be_grouped(column: Column) -> bool:
+    """Whether each number may be written in groups of three, as 1.234 is in German."""
+    return len(column.texts) > 1 and all(_GROUPED.fullmatch(text) for text in column.texts)
 
 
 def _value(text: str) -> Any:

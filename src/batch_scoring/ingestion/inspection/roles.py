@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from batch_scoring.ingestion.inspection.columns import Column, best_for
+from batch_scoring.ingestion.inspection.columns import ROLE_WORDS, Column, best_for
 from batch_scoring.ingestion.inspection.times import ISO
 from batch_scoring.ingestion.inspection.unnamed import unnamed_counters, unnamed_ids
 from batch_scoring.ingestion.interpretation import EPOCHS, EXCEL
@@ -16,6 +16,10 @@ from batch_scoring.ingestion.shapes import is_arrival
 from batch_scoring.ingestion.time_formats import formats_of
 from batch_scoring.ingestion.time_spelling import OFFSETS
 
+# Words that say more than that something has a name.
+_TELLING = frozenset([*ROLE_WORDS["device"], *ROLE_WORDS["sensor"]]) - {"name", "id", "type", "kind", "unit"}
+# The least share of rows that a name of devices or sensors is in.
+_LEAST = 0.1
 # What columns that state a zone are named after, and how they do.
 _OF_ZONES = frozenset(("tz", "zone", "timezone", "utcoffset", "offset"))
 _MILLISECONDS = frozenset(("ms", "msec", "millis", "millisecond", "milliseconds", "millitm"))
@@ -88,8 +92,13 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     are_ids = set(ids)
     numbers = [column for column in numbers if column not in are_ids]
     # A constant text, as the name of a result or a unit, is an id only by its name.
+    # What nearly all rows leave empty names no rows, such as the events of a logger.
     telling = [
-        column for column in ids if column.distinct > 1 or column.fit("device") or column.fit("sensor")
+        column
+        for column in ids
+        if len(column.texts) >= _LEAST * (len(column.texts) + column.n_empty)
+        and (column.distinct > 1 or column.fit("device") or column.fit("sensor"))
+        and not any(_numbers_names(column, other) for other in ids)
     ]
     value = best_for("value", numbers)
     if value is not None and _has_twin(value, numbers):
@@ -240,12 +249,25 @@ def _time_reason(column: Column, time: Sequence[Column]) -> str:
 def _is_numeric_id(column: Column) -> bool:
     """Whether whole numbers name devices or sensors: by the name of the column, and because they repeat."""
     is_device = column.fit("device") > 0 and (not column.fit("value") or "id" in column.words)
-    is_named = is_device or (column.fit("sensor") > 0 and column.words[-1].endswith(("id", "index")))
+    is_named = is_device or (
+        column.fit("sensor") > 0 and column.words[-1].endswith(("id", "index", "register"))
+    )
     repeats = column.distinct <= max(1, len(column.texts) // 2)
     # An id that is the same everywhere is one of the message.
     is_of_message = column.words == ["id"] and column.distinct == 1
     is_of_message |= "partition" in column.words
     return is_named and repeats and not is_of_message and all(text.isdigit() for text in column.texts)
+
+
+def _numbers_names(column: Column, other: Column) -> bool:
+    """Whether numbers stand for the names in another column one by one, as keys of a database do."""
+    pairs = len(set(zip(column.texts, other.texts, strict=False)))
+    return (
+        column.number is not None
+        and other.number is None
+        and bool(_TELLING & set(other.words))
+        and 1 < column.distinct == other.distinct == pairs
+    )
 
 
 def _sensor(ids: Sequence[Column], numbers: Sequence[Column], value: Column | None) -> Column | None:

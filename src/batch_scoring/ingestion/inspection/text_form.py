@@ -20,6 +20,7 @@ _MARKS = (
 )
 _LINES = 300
 _MOST_HEADERS = 6
+_RULE = re.compile(r":?-{3,}:?")
 _DATE = re.compile(r"\d+[-/.]\d+[-/.]\d+")
 _NUMBER_OR_TIME = re.compile(r"[+-]?[\d.,:/ TZ-]*\d[\d.,:/ TZ+-]*(e[+-]?\d+)?", re.IGNORECASE)
 
@@ -103,6 +104,8 @@ def text_form(head: bytes) -> TextForm | None:
     most = _filled_of_most(parsed[:_LINES])
     skip = next((n for n, row in enumerate(parsed) if len(row) == width and not _is_title(row, most)), 0)
     rows = [row for row in parsed[skip:] if len(row) == width]
+    # In Markdown, a line is below the header.
+    rows = [row for row in rows if not all(_RULE.fullmatch(text.strip()) for text in row if text)] or rows
     header = _header_rows(rows)
     if not header and skip and are_row_names(parsed[skip - 1], rows):
         skip, header, rows = skip - 1, 1, [["", *parsed[skip - 1]], *rows]

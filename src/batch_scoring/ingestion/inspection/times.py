@@ -51,13 +51,15 @@ class TimeLook:
     is_doubtful: bool = False
 
 
-def time_look(texts: Sequence[str]) -> TimeLook | None:
+def time_look(texts: Sequence[str], is_date: bool = False) -> TimeLook | None:
     """Guess how texts state times; None where they do not.
 
     Parameters
     ----------
     texts : sequence of str
         Stripped, none empty, in the order of the file.
+    is_date : bool
+        Whether they are known to be dates: ``12.03.26`` may be a time of day, too.
 
     Examples
     --------
@@ -75,7 +77,7 @@ def time_look(texts: Sequence[str]) -> TimeLook | None:
         return TimeLook((ISO,), "moment" if has_clock else "date", zoned)
     if _most(distinct, _NUMBER.fullmatch):
         return _number_look(distinct)
-    if _most(distinct, lambda text: _CLOCK.fullmatch(spelled_usually(text))):
+    if not is_date and _most(distinct, lambda text: _CLOCK.fullmatch(spelled_usually(text))):
         day = f"2026-03-02 {distinct[0]}"
         clocks = [form.removeprefix("%Y-%m-%d ") for forms in formats_of(day).values() for form in forms]
         return TimeLook(tuple(clocks), "clock") if clocks else None
