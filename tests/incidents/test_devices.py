@@ -444,3 +444,13 @@ def test_the_list_says_by_how_much_a_level_was_off():
     gaps = last_rows(*((f"z{i:02}", "s") for i in range(60)))
     (row,) = roll_up(found, gaps, RULES, 0).to_pylist()
     assert (row["kind"], row["advice"]) == ("anomaly", "s: level off by -1.08, then back")
+
+
+@pytest.mark.parametrize(("state", "first"), [("open", ""), ("closed", "m")])
+def test_an_event_of_the_fleet_stands_by_its_worst_devices_once_it_is_over(state, first):
+    # Three devices of six: 5 counts 5 (1 + log10 3) = 7.4, which is more than 6 of a machine, and 5 less.
+    gaps = last_rows(*((device, sensor) for device in "abcdem" for sensor in "st"))
+    event = [(device, "s", 0, 9, 5, state) for device in "abc"]
+    table = roll_up(incidents(*event, ("m", "t", 0, 9, 6, "closed")), gaps, RULES, 0)
+    assert sorted(row["kind"] for row in table.to_pylist()) == ["anomaly", "fleet_event"]
+    assert table["device"][0].as_py() == first

@@ -12,13 +12,20 @@ import pyarrow.compute as pc
 from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.incidents.adjoining import are_silent_now, join_adjoining
 from batch_scoring.incidents.calendar import Calendar
-from batch_scoring.incidents.evidence import MOST_OF_AN_OUTLIER, for_how_long, outlier_priority, urgency
+from batch_scoring.incidents.evidence import (
+    MOST_OF_AN_OUTLIER,
+    for_how_long,
+    for_how_many,
+    outlier_priority,
+    urgency,
+)
 from batch_scoring.incidents.expected import signed
 from batch_scoring.incidents.flapping import join_flaps
 from batch_scoring.incidents.fleet_events import are_in_events, events_of_fleet
 from batch_scoring.incidents.joining import hex_digits
 from batch_scoring.incidents.lone_steps import are_steps
 from batch_scoring.incidents.machines import of_machines
+from batch_scoring.incidents.other_times import EXPLAINED, explain
 from batch_scoring.incidents.renames import Read, find_renames, may_be_renamed, with_renames
 from batch_scoring.incidents.silence import Gaps, SilenceRules, find_silences
 from batch_scoring.incidents.silent_rows import silent_rows
@@ -39,7 +46,7 @@ from batch_scoring.tables.arrow_arrays import (
     to_numpy,
 )
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENTS, OUTLIER
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FLEET_EVENT, INCIDENTS, OUTLIER
 
 _SERIES = ("device", "sensor")
 BEYOND_A_LIMIT = "beyond a limit"
@@ -145,7 +152,10 @@ def roll_up(
         devices,
         sensors,
     ]
-    rows = join_adjoining(_identified(pa.concat_tables(found), rules.devices), rules.slack_us)
+    rows = pa.concat_tables(found)
+    if read is not None:
+        rows = _explained(rows, explain(incidents, rows, read))
+    rows = join_adjoining(_identified(rows, rules.devices), rules.slack_us)
     return _ranked(rows.filter(to_arrow(to_numpy(rows["end"]) >= since)).combine_chunks(), known.now)
 
 
@@ -164,6 +174,17 @@ def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
     is_little = is_outlier | is_explained
     little, much = outlier_priority(priority), priority * for_how_long(length)
     return with_priority(rows, kind=kind, priority=np.where(is_little, little, much))
+
+
+def _explained(rows: pa.Table, texts: Mapping[int, str]) -> pa.Table:
+    """Add what explains some of the rows, which then count little."""
+    if not texts:
+        return rows
+    advice, priority = rows["advice"].to_pylist(), to_numpy(rows["priority"]).copy()
+    for row, text in texts.items():
+        advice[row] = ". ".join(filter(None, [text, advice[row]]))
+        priority[row] *= EXPLAINED
+    return with_priority(rows, advice=strings(advice), priority=priority)
 
 
 def _joined_flaps(incidents: pa.Table, rules: RollUpRules) -> tuple[pa.Table, Int, Int, Int]:
@@ -266,12 +287,15 @@ def _ranked(rows: pa.Table, now: int) -> pa.Table:
     if rows.num_rows == 0:
         return rows
     priority, end = to_numpy(rows["priority"]), to_numpy(rows["end"])
+    # Once an event of the fleet is over, no machine is to be looked at: it counts as its worst devices do.
+    is_event = are(rows["kind"], FLEET_EVENT) & are(rows["state"], "closed")
+    counts = priority / np.where(is_event, for_how_many(to_numpy(rows["n_devices"])), 1.0)
     # Of a machine that goes on under another name nothing is known to go on.
     goes_on = are(rows["state"], "open") & ~may_be_renamed(rows)
     rank = (
         positions(rows["device"], distinct(rows["device"])),
         -to_numpy(rows["start"]),
-        -urgency(priority, max(now, end.max()) - end, goes_on),
+        -urgency(counts, max(now, end.max()) - end, goes_on),
         (priority < MOST_OF_AN_OUTLIER).astype(np.int64),
         to_numpy(rows["warming_up"]).astype(np.int64),
         are(rows["kind"], OUTLIER).astype(np.int64),

@@ -74,6 +74,12 @@ def for_how_long(length_us: Int) -> Float:
     return times
 
 
+def for_how_many(n_devices: Int) -> Float:
+    """Return by how much events of many devices count more, from 1 for one; by the decade."""
+    times: Float = 1 + np.log10(n_devices)
+    return times
+
+
 def outlier_priority(evidence: Float) -> Float:
     """Return the priority of single windows by their evidence: below that of any two windows in a row."""
     priority: Float = MOST_OF_AN_OUTLIER * (1 - np.exp2(-evidence))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from batch_scoring.incidents.evidence import for_how_long
+from batch_scoring.incidents.evidence import for_how_long, for_how_many
 from batch_scoring.incidents.silence import Gaps
 from batch_scoring.incidents.sums import sum_up, with_priority
 from batch_scoring.tables.arrays import Bool, Int
@@ -70,7 +70,7 @@ def events_of_fleet(incidents: pa.Table, slack_us: int) -> pa.Table:
     start = to_numpy(incidents["start"])
     group = np.cumsum(np.append(False, np.diff(start) > slack_us))
     rows = sum_up(incidents, group, FLEET_EVENT)
-    many = 1 + np.log10(to_numpy(rows["n_devices"]))
+    many = for_how_many(to_numpy(rows["n_devices"]))
     long = for_how_long(to_numpy(rows["end"]) - to_numpy(rows["start"]))
     nobody = constant("", rows.num_rows)
     return with_priority(rows, device=nobody, priority=to_numpy(rows["priority"]) * many * long)

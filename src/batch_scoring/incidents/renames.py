@@ -132,6 +132,12 @@ def with_renames(rows: pa.Table, renames: Mapping[str, Sequence[str]]) -> pa.Tab
     )
 
 
+def rises_only(rises: Int, falls: Int) -> Bool:
+    """Mark the counters, by how often each series rises and falls from window to window."""
+    found: Bool = rises > _RISES * np.maximum(falls, 1)
+    return found
+
+
 def may_be_renamed(rows: pa.Table) -> Bool:
     """Mark the rows of the list that propose a new id, shape (n,)."""
     found: Bool = to_numpy(pc.match_substring(rows["advice"], MAY_BE_RENAMED))
@@ -202,7 +208,7 @@ class _Values:
             _range(series, level, n, quantiles),
             _range(following, step, n, quantiles),
             _range(series, spread, n, quantiles),
-            rises > _RISES * np.maximum(falls, 1),
+            rises_only(rises, falls),
         )
 
 
