@@ -589,9 +589,9 @@ DEVICE_INCIDENTS = _table(
         "what lasts longer than an hour times `1 + log10` of its hours, without those between flaps. Of a "
         "fleet event times `1 + log10(n_devices)`. Of silence `5 (1 + d)`, with d the log10 of its length "
         "by the longest that would be usual; 3 times that for a device, 10 times for the source; with "
-        "something unusual before or after it the larger of both. A tenth of that for what is unusual for the "
-        "time only, and for what is over where a counter began again. Of an outlier, a change of unit and a "
-        "device that may be renamed less than 0.5",
+        "something unusual before or after it the larger of both. A tenth of that for what is unusual for "
+        "the time only, and for what is over where a counter began again. Of an outlier, a change of unit "
+        "and a device that may be renamed less than 0.5",
     ),
     level=_text("the priority in a word: `low`, from 3 `medium`, from 6 `high`, from 12 `critical`"),
     n_devices=_int("devices", "devices it is about"),
