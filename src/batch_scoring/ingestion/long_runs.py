@@ -15,21 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.core.moments import DAY_US
 from batch_scoring.core.prefetch import prefetched
 from batch_scoring.core.progress import watch_progress
 from batch_scoring.core.scratch import scratch_folder
-from batch_scoring.ingestion.long_files import LongFile, clean_keys
-from batch_scoring.ingestion.plain_columns import YEAR_US, name_ranks
+from batch_scoring.ingestion.long_files import LongFile, are_clean
+from batch_scoring.ingestion.numbered_ids import Ids, Ranks
+from batch_scoring.ingestion.plain_columns import YEAR_US
 from batch_scoring.ingestion.plain_rows import READINGS_KEY, PlainRows, holds_one_of
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.sorted_runs import Piece, Run, cut, write_run
 from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Float, Int
-from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import READINGS
@@ -42,44 +42,6 @@ _COMPARED_ROWS = 16_000_000
 # A series has one number: that of its sensor, and in the lower bits that of its device.
 _DEVICE_BITS = 32
 _DEVICE_MASK = (1 << _DEVICE_BITS) - 1
-
-
-class Ids:
-    """The ids of all rows, numbered as they come."""
-
-    def __init__(self) -> None:
-        self.names = strings([])
-        self._last: tuple[pa.Array, Int | None, Int] = (self.names, None, np.zeros(0, np.int64))
-
-    def ranks(self, names: pa.Array) -> Int | None:
-        """Return the ranks of some names among themselves; see :func:`name_ranks`."""
-        # A fleet that sends in turn has the same ids in run after run.
-        if not names.equals(self._last[0]):
-            self._last = names, name_ranks(names), self._number(names)
-        return self._last[1]
-
-    def numbers(self, ids: pa.ChunkedArray) -> Int:
-        """Return the number of each id that was ranked last, shape (n,)."""
-        found: Int = self._last[2][to_numpy(ids.chunk(0).indices)]
-        return found
-
-    def _number(self, names: pa.Array) -> Int:
-        """Return the number of each name; new ones get the next ones."""
-        found = to_numpy(pc.index_in(names, value_set=self.names), null=-1).astype(np.int64)
-        is_new = found < 0
-        found[is_new] = len(self.names) + np.arange(np.count_nonzero(is_new))
-        self.names = pa.concat_arrays([self.names, names.filter(to_arrow(is_new))])
-        return found
-
-
-class Ranks:
-    """The names of ids in order (UTF-8 bytes), and the rank of each number."""
-
-    def __init__(self, ids: Ids) -> None:
-        order = pc.array_sort_indices(ids.names)
-        self.names = ids.names.take(order)
-        self.of_number = np.empty(len(self.names), np.int64)
-        self.of_number[to_numpy(order.cast(pa.int64()))] = np.arange(len(self.names))
 
 
 @dataclass(frozen=True)
@@ -199,7 +161,8 @@ def rows_in_runs(
         runs: list[Run] = []
         done = 0
         with watch_progress("ingest: reading", sum(n_rows.values()), "readings", lambda: done):
-            for rows in prefetched(_read(some) for some in _row_groups(files)):
+            as_texts = all(file.has_many_devices for file in files)
+            for rows in prefetched(_read(some, as_texts) for some in _row_groups(files)):
                 run = _write_run(
                     folder / f"{len(runs)}", rows, settings, latest, by_month, (sensors, devices)
                 )
@@ -232,7 +195,11 @@ def _days(files: Sequence[LongFile]) -> set[int] | None:
             if time.null_count:
                 return None
             if n:
-                days |= set(np.unique(to_numpy(time) // DAY_US).tolist())
+                day = to_numpy(time) // DAY_US
+                first = int(day.min())
+                if (int(day.max()) - first) * DAY_US >= YEAR_US:
+                    return None
+                days |= {first + one for one in np.flatnonzero(np.bincount(day - first)).tolist()}
     return days if (max(days) - min(days)) * DAY_US < YEAR_US else None
 
 
@@ -254,8 +221,9 @@ def _row_groups(files: Sequence[LongFile]) -> Iterator[list[tuple[LongFile, list
         yield held
 
 
-def _read(groups: Sequence[tuple[LongFile, list[int]]]) -> pa.Table:
-    return pa.concat_tables([file.read(some) for file, some in groups]).unify_dictionaries().combine_chunks()
+def _read(groups: Sequence[tuple[LongFile, list[int]]], as_texts: bool) -> pa.Table:
+    tables = [file.read(some, as_texts) for file, some in groups]
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def _write_run(
@@ -267,17 +235,16 @@ def _write_run(
     ids: tuple[Ids, Ids],
 ) -> Run | None:
     """Sort rows and write them to the disk; None where one may be refused or is stated twice."""
-    sensors, devices = ids
-    keys = clean_keys(rows, settings, latest, sensors.ranks, devices.ranks)
-    if keys is None:
+    sensor, device = (one.look_up(rows[name]) for one, name in zip(ids, ("sensor", "device"), strict=True))
+    if sensor is None or device is None or not are_clean(rows, settings, latest):
         return None
-    rank, time = keys
+    series, rank = ((major << _DEVICE_BITS) | minor for major, minor in zip(sensor, device, strict=True))
+    time = to_numpy(rows["timestamp"])
     period = time.astype("M8[us]").astype("M8[M]").astype(np.int64) if by_month else time // DAY_US
     order = np.lexsort((time, rank, period) if np.ptp(period) else (time, rank))
     rank, time = rank[order], time[order]
     if ((rank[1:] == rank[:-1]) & (time[1:] == time[:-1])).any():
         return None
-    series = (sensors.numbers(rows["sensor"]) << _DEVICE_BITS) | devices.numbers(rows["device"])
     return write_run(path, series[order], time, to_numpy(rows["value"])[order], period[order])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +14,6 @@ from batch_scoring.tables.arrow_arrays import to_numpy
 from batch_scoring.tables.schemas import READINGS
 
 YEAR_US = 365 * DAY_US
-RanksOfNames = Callable[[pa.Array], Int | None]
 
 
 def is_plain_time(kind: pa.DataType, settings: IngestSettings) -> bool:
@@ -53,19 +50,17 @@ def name_ranks(names: pa.Array) -> Int | None:
     return rank
 
 
-def ranks(texts: pa.ChunkedArray, of_names: RanksOfNames = name_ranks) -> Int | None:
-    """Return each text's rank as UTF-8 bytes, shape (n,); None where a text, or none, may be refused.
+def ranks(texts: pa.ChunkedArray) -> Int | None:
+    """Return the rank as UTF-8 bytes of each text, shape (n,); None where a text, or none, may be refused.
 
     Parameters
     ----------
     texts : pyarrow.ChunkedArray
         Dictionaries in one chunk.
-    of_names : callable
-        :func:`name_ranks`, or what remembers it.
     """
     if texts.null_count or not len(texts):
         return None
-    rank = of_names(texts.chunk(0).dictionary)
+    rank = name_ranks(texts.chunk(0).dictionary)
     return None if rank is None else rank[to_numpy(texts.chunk(0).indices)]
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_scoring.datasets.raw_readings import RawReadings
-from batch_scoring.ingestion import long_runs, plain_files, wide_pieces
+from batch_scoring.ingestion import long_files, long_runs, plain_files, wide_pieces
 from batch_scoring.pipelines.ingest.nodes import ingest_readings
 from batch_scoring.storage import row_files
 from batch_scoring.storage.row_table import RowTable, no_change
@@ -104,9 +104,11 @@ def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @few_examples
-@given(files=RUNS, at_once=st.booleans(), is_sparse=st.booleans())
-def test_rows_in_runs_are_those_of_the_other_way(files, at_once, is_sparse):
+@given(files=RUNS, at_once=st.booleans(), is_sparse=st.booleans(), are_many=st.booleans())
+def test_rows_in_runs_are_those_of_the_other_way(files, at_once, is_sparse, are_many):
     with pytest.MonkeyPatch.context() as patch:
+        if are_many:
+            patch.setattr(long_files, "_DICTIONARY_BYTES", -1_000)
         patch.setattr(plain_files, "MAX_ROWS", 2)
         patch.setattr(long_runs, "RUN_ROWS", 2)
         patch.setattr(long_runs, "_COMPARED_ROWS", 3)
