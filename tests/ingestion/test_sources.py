@@ -19,6 +19,7 @@ from batch_scoring.core.ids import Selection
 from batch_scoring.ingestion import source_files
 from batch_scoring.ingestion.source_files import SourceFile, SourceFiles, format_suffix, list_source_files
 from batch_scoring.ingestion.sources import (
+    COMPARED,
     ChosenSources,
     PendingSource,
     choose_sources,
@@ -102,6 +103,33 @@ def test_of_known_files_only_those_that_changed_are_made(raw: Path, monkeypatch:
     assert [one.file.name for one in chosen.pending] == ["7.csv"]
     assert refused_before(files, known, chosen) == []
     assert len(made) == 1
+
+
+def test_the_whole_row_of_a_file_is_read_where_it_has_changed(raw: Path, tmp_path: Path):
+    dataset = dataset_at(tmp_path / "t", None)
+    rows = known_after(raw).to_pylist()
+    dataset.save(record_sources(rows))
+    known, read = known_rows(dataset.load(), {}, columns=COMPARED), list[int]()
+
+    def whole() -> pa.Table:
+        read.append(1)
+        return known_rows(dataset.load(), {})
+
+    assert pending(raw, known, whole=whole) == []
+    (raw / "c.csv").write_text("content of c")
+    assert pending(raw, known, whole=whole) == ["c.csv"]
+    assert read == []
+    for name in ("a.csv", "b.csv"):
+        (raw / name).touch()
+    chosen = choose_sources(list_source_files(str(raw)), known, "x", ALL, whole=whole)
+    assert [row["content"] for row in chosen.touched] == [row["content"] for row in rows]
+    assert read == [1]
+
+
+def test_known_files_may_be_in_any_order(raw: Path):
+    known = known_after(raw)
+    (raw / "b.csv").write_text("more content")
+    assert pending(raw, known.take([1, 0])) == ["b.csv"]
 
 
 def test_a_file_of_another_size_time_or_content_is_read_again(raw: Path):

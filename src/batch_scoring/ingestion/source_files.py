@@ -179,9 +179,7 @@ def list_source_files(path: str) -> Sequence[SourceFile]:
 def _files_below(root: str) -> SourceFiles:
     """List a folder in one pass: a look at each entry, and nothing else of it is made."""
     names: list[str] = []
-    sizes: list[int] = []
-    inode_ns: list[int] = []
-    bytes_ns: list[int] = []
+    numbers: list[int] = []
     folders, unread = [""], list[str]()
     while folders:
         folder = folders.pop()
@@ -189,25 +187,22 @@ def _files_below(root: str) -> SourceFiles:
             name = entry.name
             if name[0] == ".":
                 continue
-            if entry.is_dir():
-                if not entry.is_symlink():
+            if not entry.is_file():
+                if entry.is_dir() and not entry.is_symlink():
                     folders.append(f"{folder}{name}/")
             elif name[name.rfind(".") :] in FORMATS or format_suffix(name) in FORMATS:
                 try:
                     status = entry.stat() if _BY_HANDLE else _status(entry.path)
                 except OSError:
                     status = _status(f"{root}/{folder}{name}")  # an error names its path
-                if status is not None and stat.S_ISREG(status.st_mode):
+                if status is not None:
                     names.append(folder + name)
-                    sizes.append(status.st_size)
-                    inode_ns.append(status.st_ctime_ns)
-                    bytes_ns.append(status.st_mtime_ns)
+                    numbers += (status.st_size, status.st_ctime_ns, status.st_mtime_ns)
     for folder in unread:  # each is a file that cannot be read: it is said, and others are read
         names.append(folder.removeprefix(f"{root}/"))
-        for numbers in (sizes, inode_ns, bytes_ns):
-            numbers.append(0)
-    changed_ns = np.maximum(np.array(inode_ns, np.int64), np.array(bytes_ns, np.int64))
-    return SourceFiles(root, names, np.array(sizes, np.int64), changed_ns)
+        numbers += (0, 0, 0)
+    size, inode_ns, bytes_ns = np.array(numbers, np.int64).reshape(-1, 3).T
+    return SourceFiles(root, names, size, np.maximum(inode_ns, bytes_ns))
 
 
 def _entries(folder: str, unread: list[str]) -> Iterator[os.DirEntry[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 # The states of a source.
 READ, REFUSED = "read", "refused"
 _FIRST_BYTES = 200
+# What a file is compared by, and why it was refused: of a hundred thousand files a third of the table.
+COMPARED = ("source", "size", "version", "settings", "selections", "first_future", "state", "reason")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def choose_sources(
     settings_digest: str,
     selection: Selection,
     latest: datetime | None = None,
+    whole: Callable[[], pa.Table] | None = None,
 ) -> ChosenSources:
     """Choose the files that may hold readings not stored yet; known ones are not opened.
 
@@ -96,15 +99,17 @@ def choose_sources(
     ----------
     files : sequence of SourceFile
     known : pyarrow.Table
-        Schema SOURCES.
+        Schema SOURCES, or :data:`COMPARED` of its columns.
     settings_digest : str
     selection : Selection
     latest : datetime, optional
+    whole : callable, optional
+        Gives the rows of ``known`` with all columns; called where a known file has changed.
     """
     is_done = _are_done(known, settings_digest, selection, latest)
     # One of a hundred thousand known files is a row of these arrays, and no more.
     now = listed(files)
-    place = pc.index_in(now["name"], value_set=pc.cast(known["source"], pa.binary()))
+    place = _places(now["name"], pc.cast(known["source"], pa.binary()))
     then = known.select(["size", "version"]).append_column("is_done", to_arrow(is_done)).take(place)
     is_same = pc.and_(pc.equal(then["size"], now["size"]), pc.equal(then["version"], now["version"]))
     is_unchanged: Bool = to_numpy(pc.and_(is_same, then["is_done"]), null=False)
@@ -114,6 +119,7 @@ def choose_sources(
         for done, number in enumerate(others):  # noqa: B007 (it is watched)
             file, row = files[number], None
             if then["size"][number].is_valid:
+                known, whole = whole() if whole else known, None
                 row = known.slice(place[number].as_py(), 1).to_pylist()[0]
             try:
                 content = _content(file)
@@ -129,7 +135,12 @@ def choose_sources(
     return chosen
 
 
-def known_rows(sources: RowTable, targets: Mapping[str, RowTable], schema: pa.Schema = SOURCES) -> pa.Table:
+def known_rows(
+    sources: RowTable,
+    targets: Mapping[str, RowTable],
+    schema: pa.Schema = SOURCES,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
     """Read the files that are known; none when the tables that they were read into are gone or made anew.
 
     Parameters
@@ -139,6 +150,8 @@ def known_rows(sources: RowTable, targets: Mapping[str, RowTable], schema: pa.Sc
         Where what was read is stored, by name.
     schema : pyarrow.Schema
         Of ``sources``.
+    columns : sequence of str, optional
+        The only ones to read; one that a table of an earlier version lacks is left out.
     """
     for name, table in targets.items():
         origin = sources.progress(name)
@@ -148,7 +161,9 @@ def known_rows(sources: RowTable, targets: Mapping[str, RowTable], schema: pa.Sc
                 table.folder.path(),
             )
             return empty_table(schema)
-    return sources.read() if sources.exists else empty_table(schema)
+    if not sources.exists:
+        return empty_table(schema)
+    return sources.read([one for one in columns or schema.names if one in sources.schema.names])
 
 
 def refused_row(row: Mapping[str, Any], file: SourceFile, reason: str) -> dict[str, Any]:
@@ -271,6 +286,13 @@ def _first_text(file: SourceFile) -> str:
     except (OSError, InputError):
         return ""
     return printable(start.decode("utf-8", "backslashreplace").partition("\n")[0].rstrip("\r"))
+
+
+def _places(names: pa.ChunkedArray, known: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return the place of each name among the known ones; null for a new one."""
+    if names.equals(known):  # mostly nothing is new, and both are sorted
+        return to_arrow(np.arange(len(names)))
+    return pc.index_in(names, value_set=known)
 
 
 def _content(file: SourceFile) -> str:

@@ -22,6 +22,7 @@ from batch_scoring.ingestion.quarantine import replace_quarantine
 from batch_scoring.ingestion.settings import IngestSettings, read_settings
 from batch_scoring.ingestion.source_files import SEE, SourceFile
 from batch_scoring.ingestion.sources import (
+    COMPARED,
     ChosenSources,
     PendingSource,
     choose_sources,
@@ -95,8 +96,9 @@ def ingest_readings(
     yield *looks, {}
     readings, quarantine, read_before = (look.seen for look in looks)
     targets = {"readings": readings, "quarantine": quarantine}
-    known = known_rows(read_before, targets)
-    sources = choose_sources(raw_readings, known, chosen.digest, selection, latest)
+    known = known_rows(read_before, targets, columns=COMPARED)
+    whole = partial(known_rows, read_before, targets)
+    sources = choose_sources(raw_readings, known, chosen.digest, selection, latest, whole)
     if sources.unreadable and not (sources.pending or known.num_rows):
         raise InputError(next(iter(sources.unreadable.values())))
     before = [f"{text}; {SEE}" for text in refused_before(raw_readings, known, sources)]
