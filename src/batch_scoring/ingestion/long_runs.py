@@ -25,7 +25,7 @@ from batch_scoring.ingestion.numbered_ids import Ids, Ranks
 from batch_scoring.ingestion.plain_columns import YEAR_US
 from batch_scoring.ingestion.plain_rows import READINGS_KEY, PlainRows, holds_one_of
 from batch_scoring.ingestion.settings import IngestSettings
-from batch_scoring.ingestion.sorted_runs import Piece, Run, cut, write_run
+from batch_scoring.ingestion.sorted_runs import Piece, Run, cut, read_piece, write_run
 from batch_scoring.storage.row_files import has_sparse_days
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Float, Int
@@ -59,10 +59,10 @@ class Order:
 
     def sort(self, piece: Piece) -> tuple[Int, Int, Float]:
         """Read a piece; returns the ranks of the series, times and values, in order; each of shape (n,)."""
-        rows = np.concatenate([part.read() for part in piece])
-        rank, time = self.ranks(rows["series"]), rows["time"]
+        series, time, value = read_piece(piece)
+        rank = self.ranks(series)
         order = np.lexsort((time, rank))
-        return rank[order], time[order], rows["value"][order]
+        return rank[order], time[order], value[order]
 
     def table(self, piece: Piece) -> pa.Table:
         """Read a piece in order; columns of the schema READINGS, with ids as dictionaries."""

@@ -74,6 +74,20 @@ class Part:
 Piece = Sequence[Part]
 
 
+def read_piece(piece: Piece) -> tuple[Int, Int, NDArray[np.float64]]:
+    """Read the series, times and values of a piece, each of shape (n,).
+
+    Columns apart from one another are sorted in half the time of rows.
+    """
+    columns = np.empty((len(ROW.names or ()), sum(part.n_rows for part in piece)), np.int64)
+    done = 0
+    for part in piece:
+        columns[:, done : done + part.n_rows] = part.read().view(np.int64).reshape(part.n_rows, -1).T
+        done += part.n_rows
+    series, time, value = columns
+    return series, time, value.view(np.float64)
+
+
 def write_run(path: Path, series: Int, time: Int, value: NDArray[np.float64], period: Int) -> Run:
     """Write rows that are sorted by ``period``, series and time; each array of shape (n,)."""
     rows = np.empty(time.size, ROW)
@@ -81,7 +95,7 @@ def write_run(path: Path, series: Int, time: Int, value: NDArray[np.float64], pe
     # NumPy's own `tofile` does not look at the error of its last 4 kB, as on a full disk.
     with path.open("wb") as file:
         file.write(rows.data)
-    starts = np.flatnonzero(np.diff(period, prepend=period[0] - 1)).tolist()
+    starts = [0, *(np.flatnonzero(period[1:] != period[:-1]) + 1).tolist()]
     bounds = zip(starts, [*starts[1:], time.size], strict=True)
     return Run(
         path, dict(zip(period[starts].tolist(), bounds, strict=True)), int(time.min()), int(time.max())
