@@ -99,7 +99,7 @@ def _has_many_devices(footer: pq.FileMetaData, name: str, kind: pa.DataType) -> 
     groups = [footer.row_group(n) for n in range(footer.num_row_groups)]
     place = footer.schema.names.index(name)
     sizes = [group.column(place).total_uncompressed_size - 4 * group.num_rows for group in groups]
-    return sum(sizes) > len(sizes) * _DICTIONARY_BYTES
+    return bool(sum(sizes) > len(sizes) * _DICTIONARY_BYTES)
 
 
 def _is_by_columns(settings: IngestSettings) -> bool:

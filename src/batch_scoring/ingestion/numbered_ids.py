@@ -92,7 +92,10 @@ class Ids:
     def _find(self, text: pa.Scalar, after: int) -> int:
         """Return the number of an id, which may be one of the next; -1 where it is not known."""
         near: int = pc.index(self.names.slice(after, _NEAR), text).as_py()
-        return after + near if near >= 0 else pc.index(self.names, text).as_py()
+        if near >= 0:
+            return after + near
+        found: int = pc.index(self.names, text).as_py()
+        return found
 
     def _number(self, names: pa.Array) -> Int:
         """Return the number of each name; new ones get the next ones."""
