@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("score_fleet")]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, BENCHMARKS / "score_fleet.py", "--sizes=50", "--rounds=0", "--processes=1"]
+    command = [sys.executable, BENCHMARKS / "score_fleet.py", "--sizes=10", "--rounds=0", "--processes=1"]
     return subprocess.run(
         [*map(str, command), *arguments, f"--keep={folder}"], capture_output=True, text=True, check=False
     )
@@ -36,7 +36,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose fleet of 50 the tests of this module share."""
+    """A folder whose fleet of ten the tests of this module share."""
     return tmp_path_factory.mktemp("fleets")
 
 
@@ -67,7 +67,7 @@ def test_all_contenders_give_the_same_scores(result: dict[str, Any]) -> None:
 def test_what_was_extrapolated_says_on_how_many_models_it_was_measured(result: dict[str, Any]) -> None:
     measured_on = {row["contender"]: row["measured_on"] for row in result["rows"]}
     assert measured_on.pop("process_per_model") == 1
-    assert set(measured_on.values()) == {50}
+    assert set(measured_on.values()) == {10}
 
 
 def test_a_process_is_not_charged_with_the_memory_of_the_benchmark_itself(result: dict[str, Any]) -> None:
@@ -78,9 +78,9 @@ def test_a_process_is_not_charged_with_the_memory_of_the_benchmark_itself(result
 
 def test_scores_that_differ_stop_the_benchmark(kept: Path, result: dict[str, Any]) -> None:
     del result  # made the fleet
-    (pickle,) = (kept / "50" / "pickles").glob("pump-0000007.pkl")
+    (pickle,) = (kept / "10" / "pickles").glob("pump-0000007.pkl")
     was = pickle.read_bytes()
-    pickle.write_bytes((kept / "50" / "pickles" / "pump-0000008.pkl").read_bytes())
+    pickle.write_bytes((kept / "10" / "pickles" / "pump-0000008.pkl").read_bytes())
     try:
         finished = run(kept, "--without", "spark,joblib_bundle,process_per_model")
     finally:

@@ -218,7 +218,11 @@ def test_a_version_that_is_there_already_tells_a_later_decision(open_dataset):
     assert (tags["reason"], tags["compared_with"]) == ("not worse than the champion", "1")
 
 
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+# What is left by a death before a step is what is left by one after the step before.
+DONE = [pytest.param(True, id="after"), pytest.param(False, id="before", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("done", DONE)
 @pytest.mark.parametrize("step", ["create_model_version", "log_model_artifacts"])
 def test_a_refusal_killed_at_any_step_and_repeated_ends_the_same(open_dataset, monkeypatch, step, done):
     train(open_dataset(), make_training())
@@ -254,7 +258,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize("before", [0, 1])
-@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("done", DONE)
 @pytest.mark.parametrize(("owner", "step"), STEPS, ids=[step for _, step in STEPS])
 def test_a_training_killed_at_any_step_and_repeated_ends_the_same(
     open_dataset, tmp_path, monkeypatch, owner, step, done, before

@@ -28,12 +28,12 @@ def start(tmp_path):
         one.stop()
 
 
-def test_what_was_acknowledged_is_there_after_a_kill_and_a_start_on_the_same_port(start):
+def test_what_was_acknowledged_is_there_after_a_kill_and_a_start_on_the_same_port(start, trials):
     azurite = start(is_durable=True)
     container = azurite.make_container()
     names = [f"folder/{n}" for n in range(40)]
     with ContainerClient.from_connection_string(azurite.connection_string(), container) as client:
-        for trial in range(3):
+        for trial in range(trials):
             bodies = {name: f"{trial} {name}".encode() * 1000 for name in names}
             with ThreadPoolExecutor(8) as pool:
                 list(pool.map(lambda name: client.upload_blob(name, bodies[name], overwrite=True), names))  # noqa: B023

@@ -97,20 +97,16 @@ def test_a_shell_that_reads_the_file_reaches_both_and_all_is_there_again_after_a
     assert modes == {0}
 
 
-def test_ending_it_ends_both_services(tmp_path):
+def test_a_second_one_of_the_same_folder_is_refused_and_ending_the_first_ends_both_services(tmp_path):
     with services(tmp_path) as (process, _):
         children = subprocess.run(
             ["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True, check=True
         ).stdout.split()
         assert len(children) == 2
-    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
-
-
-def test_a_second_one_of_the_same_folder_is_refused(tmp_path):
-    with services(tmp_path):
         command = [sys.executable, "-m", "tests.emulators.services", "--folder", str(tmp_path)]
         done = subprocess.run(
             command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
         )
     assert done.returncode == 1
     assert "are running already; connect with" in done.stderr
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
