@@ -29,9 +29,8 @@ def page_file(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_needs_nothing_and_shows_all(browser, page_file, scheme, width):
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_page_needs_nothing_and_shows_all(browser, page_file, width, scheme):
     with open_page(browser, page_file.as_uri(), width, color_scheme=scheme) as page:
         assert page.complaints == []
         assert page.requests == [page_file.as_uri()]
