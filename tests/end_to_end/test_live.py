@@ -153,7 +153,8 @@ def test_predictions_of_what_a_fleet_publishes_are_those_of_its_files_value_for_
 @pytest.mark.azurite
 def test_a_late_reading_from_the_hub_replaces_the_prediction_that_it_changes(event_hubs, blobs):
     # No feature looks at the window before; with one, test_runs.py has a late reading change two.
-    at = "aggregate.features=[mean,std,min,max,change],at=2026-01-07T00:00Z"
+    small = "simulate.devices=2,simulate.sensors=[vibration]"
+    at = f"{small},aggregate.features=[mean,std,min,max,change],at=2026-01-07T00:00Z"
     blobs.run("publish", at)
     blobs.run("receive,ingest,aggregate,train,score", at)
     before = predictions(blobs)
