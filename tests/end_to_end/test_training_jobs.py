@@ -58,9 +58,9 @@ def test_jobs_make_the_versions_that_one_run_makes_generation_after_generation(w
     strict = f"{TRAIN},train.share=0.5,train.promotion.min_rank_stability=1,train.promotion.min_windows=1"
     later = f"{TRAIN},train.share=0.6"
     said = []
-    for at, params in ((AT, TRAIN), (LATER, strict), (LATEST, later), (LATEST, later)):
+    for at, params, sensors in ((AT, TRAIN, 1), (LATER, strict, 1), (LATEST, later, 2), (LATEST, later, 2)):
         run.run("train", f"{params},at={at}")
-        said.append(submit(jobs, at, params))
+        said.append(submit(jobs, at, f"{params},jobs.sharding.sensors_per_job={sensors}"))
         assert champions(jobs) == champions(run)
         assert jobs.rows(STATUS) == run.rows(STATUS)
     assert ["refused" in output for output in said] == [False, True, False, False]
@@ -108,9 +108,10 @@ def test_an_evaluation_in_jobs_has_the_figures_of_one_run(trained, tmp_path, no_
     (run.folder / "01_raw/labels.csv").write_text(LABELS)
     run.run("score")
     jobs = run.copy_to(tmp_path / "jobs")
-    said = submit(jobs, pipeline="evaluate", params="evaluate.bootstrap=50")
+    params = "evaluate.bootstrap=50,evaluate.baselines=[robust_z,random]"
+    said = submit(jobs, pipeline="evaluate", params=params)
     assert "2 jobs, 2 new" in said
-    run.run("evaluate", "evaluate.bootstrap=50")
+    run.run("evaluate", params)
     evaluation = "08_reporting/evaluation"
     assert jobs.files(evaluation) == run.files(evaluation)
     # Results of other labels are not summed up with these.
