@@ -218,12 +218,18 @@ def test_a_version_that_is_there_already_tells_a_later_decision(open_dataset):
     assert (tags["reason"], tags["compared_with"]) == ("not worse than the champion", "1")
 
 
-# What is left by a death before a step is what is left by one after the step before.
-DONE = [pytest.param(True, id="after"), pytest.param(False, id="before", marks=pytest.mark.long)]
+def deaths(*steps):
+    """A death before and after each step; what one before leaves is what is left after the step before."""
+    return [
+        pytest.param(
+            *step, done, id=f"{step[-1]}-{when}", marks=[pytest.mark.long] if number and not done else []
+        )
+        for number, step in enumerate(steps)
+        for done, when in ((False, "before"), (True, "after"))
+    ]
 
 
-@pytest.mark.parametrize("done", DONE)
-@pytest.mark.parametrize("step", ["create_model_version", "log_model_artifacts"])
+@pytest.mark.parametrize(("step", "done"), deaths(("create_model_version",), ("log_model_artifacts",)))
 def test_a_refusal_killed_at_any_step_and_repeated_ends_the_same(open_dataset, monkeypatch, step, done):
     train(open_dataset(), make_training())
     dataset = open_dataset()
@@ -258,8 +264,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize("before", [0, 1])
-@pytest.mark.parametrize("done", DONE)
-@pytest.mark.parametrize(("owner", "step"), STEPS, ids=[step for _, step in STEPS])
+@pytest.mark.parametrize(("owner", "step", "done"), deaths(*STEPS))
 def test_a_training_killed_at_any_step_and_repeated_ends_the_same(
     open_dataset, tmp_path, monkeypatch, owner, step, done, before
 ):
