@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from batch_scoring.tables.arrow_arrays import (
+    Lookup,
     are,
     are_among,
     constant,
@@ -105,3 +106,16 @@ def test_texts_are_among_others_however_they_are_stored(texts, among):
     wanted = strings(sorted(among))
     assert are_among(plain, wanted).tolist() == expected
     assert are_among(plain.dictionary_encode(), wanted).tolist() == expected
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abcde")), max_size=5), st.lists(st.sampled_from("abcd"), unique=True)
+)
+def test_a_lookup_finds_what_is_looked_up_column_by_column(columns, among):
+    lookup = Lookup(pa.array(among, pa.string()))
+    for texts in columns:
+        plain = pa.array(texts, pa.string())
+        expected = [among.index(text) if text in among else -1 for text in texts]
+        # Twice: the same dictionary is not searched again.
+        for column in (plain, plain.dictionary_encode(), pa.chunked_array([plain.dictionary_encode()])):
+            assert lookup.positions(column).tolist() == expected

@@ -19,7 +19,7 @@ from batch_scoring.storage.data_file import COPIES, DataFile
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.arrays import Int
-from batch_scoring.tables.arrow_arrays import are_among, strings, to_arrow
+from batch_scoring.tables.arrow_arrays import Lookup, strings, to_arrow
 
 # Smaller files are read as fast as a copy of them.
 MIN_ROWS = 50_000
@@ -41,6 +41,7 @@ class SeriesCopies:
         self._table = table
         self._is_local = isinstance(table.folder, LocalFolder)
         self._last: tuple[str, list[pa.Table]] = ("", [])
+        self._wanted: dict[str, tuple[list[str], Lookup]] = {}
 
     def batches(
         self,
@@ -75,9 +76,16 @@ class SeriesCopies:
             batches = self._table.batches(file, columns, sensors, devices, encoded=encoded)
             yield from ((rows, np.arange(rows.num_rows)) for rows in batches)
             return
+        of_sensors, of_devices = self._lookup("sensor", sensors), self._lookup("device", devices)
         for rows in found:
-            is_wanted = are_among(rows["sensor"], strings(sensors))
-            yield rows, np.flatnonzero(is_wanted & are_among(rows["device"], strings(devices)))
+            is_wanted = of_devices.positions(rows["device"]) >= 0
+            yield rows, np.flatnonzero(is_wanted & (of_sensors.positions(rows["sensor"]) >= 0))
+
+    def _lookup(self, column: str, texts: list[str]) -> Lookup:
+        """Return what finds these texts; file after file is asked for the same ones."""
+        if column not in self._wanted or self._wanted[column][0] != texts:
+            self._wanted[column] = texts, Lookup(strings(texts))
+        return self._wanted[column][1]
 
     def make(self, file: DataFile, columns: Sequence[str]) -> None:
         """Copy these columns of a file, unless it is small or has them; without space, there is no copy."""

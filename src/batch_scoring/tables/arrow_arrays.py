@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -108,8 +109,7 @@ def positions(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
 
     Fast where equal strings are adjacent, as the rows of a device are: each run is looked up once.
     """
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks() if texts.num_chunks else _nothing(texts.type)
+    texts = _one_chunk(texts)
     if pa.types.is_dictionary(texts.type):
         return positions(texts.dictionary, among)[to_numpy(texts.indices)]
     runs = pc.run_end_encode(texts)
@@ -117,16 +117,41 @@ def positions(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
     return np.repeat(found, np.diff(to_numpy(runs.run_ends), prepend=0))
 
 
+class Lookup:
+    """Looks up the strings of one column after the other among distinct ones, as :func:`positions` does.
+
+    A dictionary that equals the one before, such as the devices of the next hour, is not searched again.
+
+    Parameters
+    ----------
+    among : pyarrow.Array
+    """
+
+    def __init__(self, among: pa.Array) -> None:
+        self._among = among
+        self._known: pa.Array = strings([])
+        self._found: Int = np.zeros(0, np.int64)
+
+    def positions(self, texts: pa.Array | pa.ChunkedArray) -> Int:
+        """Look up each string's position, shape (n,); -1 where it is missing."""
+        column = _one_chunk(texts)
+        if not pa.types.is_dictionary(column.type):
+            return positions(column, self._among)
+        if not column.dictionary.equals(self._known):
+            self._known, self._found = column.dictionary, positions(column.dictionary, self._among)
+        return self._found[to_numpy(column.indices)]
+
+
 def codes(texts: pa.ChunkedArray) -> Int:
     """Number the texts of a column, shape (n,): equal ones alike."""
-    column = texts.combine_chunks() if texts.num_chunks else _nothing(texts.type)
+    column = _one_chunk(texts)
     column = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     return to_numpy(column.indices)
 
 
 def are_among(texts: pa.ChunkedArray, among: pa.Array) -> Bool:
     """Mark the strings that are among distinct ones, shape (n,)."""
-    column = texts.combine_chunks() if texts.num_chunks else _nothing(texts.type)
+    column = _one_chunk(texts)
     if not pa.types.is_dictionary(column.type):
         return positions(column, among) >= 0
     # Of a thousand rows with one text, the text is looked up once.
@@ -136,13 +161,24 @@ def are_among(texts: pa.ChunkedArray, among: pa.Array) -> Bool:
 
 def are(texts: pa.Array | pa.ChunkedArray, text: str) -> Bool:
     """Compare strings with one text, shape (n,). Arrow's ``equal`` imports pandas for empty arrays."""
-    found: Bool = to_numpy(pc.is_in(texts, value_set=strings([text])))
+    found: Bool = to_numpy(pc.is_in(texts, value_set=_alone(text)))
     return found
+
+
+@lru_cache
+def _alone(text: str) -> pa.Array:
+    return strings([text])
 
 
 def empty_table(schema: pa.Schema) -> pa.Table:
     """Build a table without rows."""
     return pa.Table.from_batches([], schema=schema)
+
+
+def _one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.combine_chunks() if column.num_chunks else _nothing(column.type)
 
 
 def _nothing(kind: pa.DataType) -> pa.Array:

@@ -80,10 +80,13 @@ def _string_bits(strings: pa.Array) -> UInt:
     if total == 0:
         return size.astype(np.uint64)
     data = np.frombuffer(strings.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
-    start = offsets[:-1] - offsets[0]
-    place = np.arange(total) - np.repeat(start, size)
+    longest = int(size.max())
     with np.errstate(over="ignore"):
-        powers = np.cumprod(np.full(int(size.max()), _ODD, np.uint64))
-        terms = (data.astype(np.uint64) + np.uint64(1)) * powers[place]
+        powers = np.cumprod(np.full(longest, _ODD, np.uint64))
+        numbers = data.astype(np.uint64) + np.uint64(1)
+        if total == longest * size.size:  # all are as long, as names with a number often are
+            return _mix(np.dot(numbers.reshape(-1, longest), powers) + np.uint64(longest))
+        start = offsets[:-1] - offsets[0]
+        terms = numbers * powers[np.arange(total) - np.repeat(start, size)]
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms)])
         return _mix(sums[start + size] - sums[start] + size.astype(np.uint64))
