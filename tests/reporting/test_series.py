@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.reporting.series import SeriesBlock, SeriesGrid, choose_resolution
+from batch_scoring.reporting.series import DRAWN, SeriesBlock, SeriesGrid, choose_resolution
 from tests.factories import START_US
 from tests.reporting.fleet_factory import prediction_rows
 
@@ -19,7 +19,7 @@ def grid(
     """Batches of one series each, and the row that each goes to."""
     filled = SeriesGrid([("a", "p")] * n_series, START_US, START_US + n * 300_000_000, step)
     for rows, row in batches:
-        filled.add(np.full(rows.num_rows, row), rows, np.arange(rows.num_rows))
+        filled.add(np.full(rows.num_rows, row), rows.select(DRAWN.names).cast(DRAWN))
     return filled.block()
 
 

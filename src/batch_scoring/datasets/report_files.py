@@ -105,4 +105,4 @@ def _lines(rows: Iterable[Iterable[Any]]) -> bytes:
     lines = _Lines()
     # A text with a character of the terminator has quotes: one with a carriage return is to have them, too.
     csv.writer(lines, lineterminator=_END).writerows(rows)
-    return "".join(line.removesuffix(_END) + "\n" for line in lines).encode()
+    return "\n".join([*(line[: -len(_END)] for line in lines), ""]).encode()

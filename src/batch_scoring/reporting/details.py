@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,21 +15,22 @@ from batch_scoring.incidents.stretches import join_stretches
 from batch_scoring.plant.rules import OFF
 from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.heat import DAY_SECONDS, MAX_CELLS, HeatGrid, choose_length, first_of_runs
-from batch_scoring.reporting.series import SeriesBlock, SeriesGrid, choose_resolution
+from batch_scoring.reporting.series import DRAWN, SeriesBlock, SeriesGrid, choose_resolution
 from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.series_copies import SeriesCopies
 from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import (
+    Lookup,
     are,
     as_rows,
     distinct,
     empty_table,
-    positions,
     to_arrow,
     to_numpy,
 )
+from batch_scoring.tables.device_ranges import BATCH_ROWS
 from batch_scoring.tables.row_groups import ROW_GROUP_ROWS
 from batch_scoring.tables.schemas import COPIED, PREDICTIONS
 
@@ -167,23 +168,48 @@ def read_details(
     # A series that is anomalous for days has many windows at the peaks of others.
     peaks = _moments(index.find(incidents), to_numpy(incidents["peak_at"]), peak_starts)
     anomalies, off = [empty_table(_ANOMALOUS)], [(_NONE, _NONE, _NONE)]
-    for series, rows, places in prefetched(_wanted_rows(predictions, index, start, end, settings.max_rows)):
-        full.add(series, rows, places)
-        coarse.add(series - plan.full, rows, places)
-        off.append(_off(series, rows, places, len(names)))
-        flags, time = to_numpy(rows["is_anomaly"])[places], to_numpy(rows["window_start"])[places]
+
+    def noted() -> Iterator[tuple[Int, pa.Table]]:
+        wanted = _wanted_rows(predictions, index, start, end, settings.max_rows)
+        for series, rows, places in prefetched(wanted):
+            off.append(_off(series, rows, places, len(names)))
+            mine = rows.select(DRAWN.names).take(to_arrow(places)).cast(DRAWN)
+            found = np.flatnonzero(to_numpy(mine["is_anomaly"]))
+            time = to_numpy(mine["window_start"])[found]
+            is_peak = np.isin(_moments(series[found], time, peak_starts), peaks)
+            found = found[is_peak | np.isin(series[found], with_faults)]
+            if found.size:
+                anomalies.append(_of_anomalies(rows, places[found]))
+            yield series, mine
+
+    for series, rows in _joined(noted()):
+        full.add(series, rows)
+        coarse.add(series - plan.full, rows)
         if is_complete:
+            time, flags = to_numpy(rows["window_start"]), to_numpy(rows["is_anomaly"])
             heat.add(series, time, np.ones(series.size, np.int64), flags.astype(np.int64))
-        found = np.flatnonzero(flags)
-        is_peak = np.isin(_moments(series[found], time[found], peak_starts), peaks)
-        found = found[is_peak | np.isin(series[found], with_faults)]
-        if found.size:
-            anomalies.append(_of_anomalies(rows, places[found]))
     charts = [grid.block() for grid, n in ((full, plan.full), (coarse, plan.coarse)) if n]
     anomalous = pa.concat_tables(anomalies, promote_options="default")
     series, begin, until = (np.concatenate([part[n] for part in off]) for n in range(3))
     of_incidents = _peaks(incidents, peak_starts, anomalous)
     return Details(start, charts, heat, of_incidents, anomalous, join_stretches(series, begin, until, 0))
+
+
+def _joined(parts: Iterable[tuple[Int, pa.Table]]) -> Iterator[tuple[Int, pa.Table]]:
+    """Join the few rows of each file: a grid takes as long for them as for those of many hours."""
+    held: list[tuple[Int, pa.Table]] = []
+    for part in parts:
+        held.append(part)
+        if sum(series.size for series, _ in held) >= BATCH_ROWS:
+            yield _concatenated(held)
+            held = []
+    if held:
+        yield _concatenated(held)
+
+
+def _concatenated(parts: Sequence[tuple[Int, pa.Table]]) -> tuple[Int, pa.Table]:
+    series, rows = zip(*parts, strict=True)
+    return np.concatenate(series), pa.concat_tables(rows).combine_chunks()
 
 
 def _moments(series: Int, time: Int, times: Int) -> Int:
@@ -243,12 +269,14 @@ class _SeriesIndex:
     def __init__(self, *tables: pa.Table) -> None:
         self.devices = distinct(*(table["device"] for table in tables))
         self.sensors = distinct(*(table["sensor"] for table in tables))
+        self._lookups = Lookup(self.devices), Lookup(self.sensors)
         codes = np.concatenate([self._codes(table) for table in tables])
         self._known, first = np.unique(codes, return_index=True)
         self._numbers = np.argsort(np.argsort(first))
 
     def _codes(self, rows: pa.Table) -> Int:
-        device, sensor = positions(rows["device"], self.devices), positions(rows["sensor"], self.sensors)
+        of_devices, of_sensors = self._lookups
+        device, sensor = of_devices.positions(rows["device"]), of_sensors.positions(rows["sensor"])
         return np.where((device < 0) | (sensor < 0), -1, sensor * len(self.devices) + device)
 
     def find(self, rows: pa.Table) -> Int:

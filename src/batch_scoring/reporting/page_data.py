@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from batch_scoring.reporting.incident_list import IncidentList
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.reporting.series import SeriesBlock
 from batch_scoring.reporting.settings import ReportParameters
-from batch_scoring.tables.arrays import Float
+from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import are, as_rows, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import TIMESTAMP
 
@@ -186,42 +187,61 @@ def _list_charts(blocks: list[SeriesBlock], series: pa.Table) -> list[dict[str, 
     names = zip(series["device"].to_pylist(), series["sensor"].to_pylist(), strict=True)
     position = {name: i for i, name in enumerate(names)}
     return [
-        _pack_chart(block, row, position[name])
+        {"series": position[name], **chart}
         for block in blocks
-        for row, name in enumerate(block.series)
+        for name, chart in zip(block.series, _pack_charts(block), strict=True)
         if name in position
     ]
 
 
-def _pack_chart(block: SeriesBlock, row: int, series: int) -> dict[str, Any]:
-    """One chart, from its step ``at`` after the first time that was read; gaps are NaN or MISSING_SCORE."""
-    there = np.flatnonzero(np.isfinite(block.value[row]) | np.isfinite(block.score[row]))
-    steps = slice(there[0], there[-1] + 1) if len(there) else slice(0, 0)
-    score, threshold = block.score[row, steps], block.threshold[row, steps]
-    low, high = _range(score)
-    scaled = np.round((score - low) / ((high - low) or 1.0) * (MISSING_SCORE - 1))
-    flags = np.flatnonzero(block.is_anomaly[row, steps])
-    filled = np.where(np.isfinite(threshold))[0]
-    changes = filled[np.flatnonzero(np.diff(threshold[filled], prepend=np.nan) != 0)]
-    return {
-        "series": series,
-        "step": block.step.total_seconds(),
-        "at": int(steps.start),
-        "value": pack(block.value[row, steps], "f4"),
-        "score": pack(np.where(np.isfinite(scaled), scaled, MISSING_SCORE), "u2"),
-        "low": low,
-        "high": high,
-        "threshold": [[int(i), _finite(threshold[i])] for i in changes],
-        "anomalies": pack(flags, "u4"),
-        "severity": pack(np.nan_to_num(block.severity[row, steps][flags]).clip(0, _MOST), "f4"),
-        "feature": pack(block.top_feature[row, steps][flags] + 1, "u1"),
-        "features": ["", *block.features[:254]],
-    }
+def _pack_charts(block: SeriesBlock) -> Iterator[dict[str, Any]]:
+    """A chart a series, from its first step that has a window, ``at``; gaps are NaN or MISSING_SCORE.
+
+    All series are prepared at once: a call of NumPy takes as long for one of them.
+    """
+    has_score, n_steps = np.isfinite(block.score), block.score.shape[1]
+    is_there = np.isfinite(block.value) | has_score
+    begin, end = is_there.argmax(1), n_steps - is_there[:, ::-1].argmax(1)
+    end = np.where(is_there.any(1), end, begin)
+    is_inside = (np.arange(n_steps) >= begin[:, None]) & (np.arange(n_steps) < end[:, None])
+    low = np.where(has_score.any(1), block.score.min(1, where=has_score, initial=np.inf), 0.0)
+    high = np.where(has_score.any(1), block.score.max(1, where=has_score, initial=-np.inf), 1.0)
+    width = np.where(high == low, 1.0, high - low)[:, None]
+    scaled = np.round((block.score - low[:, None]) / width * (MISSING_SCORE - 1))
+    score = np.where(np.isfinite(scaled), scaled, MISSING_SCORE).astype("u2")
+
+    row, step = np.nonzero(np.isfinite(block.threshold) & is_inside)
+    threshold = block.threshold[row, step]
+    is_other = np.append(True, (np.diff(row) != 0) | (np.diff(threshold) != 0))[: row.size]
+    row, step, threshold = row[is_other], step[is_other] - begin[row[is_other]], threshold[is_other]
+    pairs = [[i, _finite(one)] for i, one in zip(step.tolist(), threshold.tolist(), strict=True)]
+    changes = _of_rows(len(begin), row, pairs)
+
+    row, step = np.nonzero(block.is_anomaly & is_inside)
+    severity = np.nan_to_num(block.severity[row, step]).clip(0, _MOST)
+    of_flags = (step - begin[row], severity, block.top_feature[row, step] + 1)
+    flags, severities, features = (_of_rows(len(begin), row, values) for values in of_flags)
+    for n, at in enumerate(begin.tolist()):
+        steps = slice(at, end[n])
+        yield {
+            "step": block.step.total_seconds(),
+            "at": at,
+            "value": pack(block.value[n, steps], "f4"),
+            "score": pack(score[n, steps], "u2"),
+            "low": float(low[n]),
+            "high": float(high[n]),
+            "threshold": changes[n],
+            "anomalies": pack(flags[n], "u4"),
+            "severity": pack(severities[n], "f4"),
+            "feature": pack(features[n], "u1"),
+            "features": ["", *block.features[:254]],
+        }
 
 
-def _range(values: Float) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+def _of_rows(n_rows: int, row: Int, values: Any) -> list[Any]:
+    """Cut values, sorted by row, into those of each row."""
+    bounds = np.searchsorted(row, np.arange(n_rows + 1)).tolist()
+    return [values[begin:end] for begin, end in pairwise(bounds)]
 
 
 def _list_faults(found: FoundFaults | None, devices: pa.Array, sensors: pa.Array) -> list[list[Any]]:

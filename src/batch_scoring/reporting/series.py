@@ -13,9 +13,12 @@ from batch_scoring.core.moments import MICROSECOND
 from batch_scoring.reporting.heat import choose_length, first_of_runs
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import to_arrow, to_numpy
+from batch_scoring.tables.schemas import PREDICTIONS
 
 COARSE_SECONDS = 3600
-_DRAWN = ["window_start", "value", "score", "threshold", "is_anomaly", "severity", "top_feature"]
+_DRAWN = ("window_start", "value", "score", "threshold", "is_anomaly", "severity", "top_feature")
+# What a grid takes of a window.
+DRAWN = pa.schema([PREDICTIONS.field(name) for name in _DRAWN])
 # A chart is about this many pixels wide.
 MAX_COARSE_STEPS = 1000
 
@@ -74,7 +77,7 @@ class SeriesGrid:
         self._feature = np.full(size, -1)
         self._features: dict[str, int] = {}
 
-    def add(self, row: Int, rows: pa.Table, places: Int) -> None:
+    def add(self, row: Int, rows: pa.Table) -> None:
         """Add windows of the grid's times, in their order, each to its row; other rows are left out.
 
         Fast where the windows of a step are adjacent.
@@ -84,22 +87,16 @@ class SeriesGrid:
         row : ndarray of int64, shape (n,)
             Of the grid, for each window.
         rows : pyarrow.Table
-            Schema PREDICTIONS.
-        places : ndarray of int64, shape (n,)
-            Of the windows, among the rows.
+            Schema DRAWN.
         """
         mine = np.flatnonzero((row >= 0) & (row < len(self._series)))
         if not mine.size:
             return
-        there = places[mine]
-        # Only the columns drawn: selecting from all columns of a page is slow.
-        rows = rows.select(_DRAWN)
-        column = (to_numpy(rows["window_start"])[there] - self._start) // (self._step // MICROSECOND)
+        column = (to_numpy(rows["window_start"])[mine] - self._start) // (self._step // MICROSECOND)
         place = row[mine] * self._n_steps + column
         begins = first_of_runs(place)
         value, score, threshold = (
-            to_numpy(rows[name].take(to_arrow(there)), null=np.nan)
-            for name in ("value", "score", "threshold")
+            to_numpy(rows[name], null=np.nan)[mine] for name in ("value", "score", "threshold")
         )
         finite = np.isfinite(value)
         steps = place[begins]
@@ -107,9 +104,9 @@ class SeriesGrid:
         np.add.at(self._count, steps, np.add.reduceat(finite.astype(np.int64), begins))
         np.fmin.at(self._score, steps, np.fmin.reduceat(score, begins))
         self._threshold[place] = threshold
-        flags = to_numpy(rows["is_anomaly"])[there]
+        flags = to_numpy(rows["is_anomaly"])[mine]
         if flags.any():
-            self._add_anomalies(place[flags], rows.take(to_arrow(there[flags])))
+            self._add_anomalies(place[flags], rows.take(to_arrow(mine[flags])))
 
     def _add_anomalies(self, place: Int, rows: pa.Table) -> None:
         severity = np.nan_to_num(to_numpy(rows["severity"], null=0.0), nan=0.0, posinf=np.inf)
@@ -145,9 +142,7 @@ class SeriesGrid:
 
     def _codes(self, names: pa.ChunkedArray) -> Int:
         """Number names in the order in which they came, shape (n,); -1 where there is none."""
-        names = names.combine_chunks()
-        if not pa.types.is_dictionary(names.type):
-            names = names.dictionary_encode()
+        names = names.combine_chunks().dictionary_encode()
         known = names.dictionary.to_pylist()
         codes = np.array([*(self._features.setdefault(name, len(self._features)) for name in known), -1])
         found: Int = codes[to_numpy(names.indices, null=len(known))]
