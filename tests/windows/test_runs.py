@@ -23,12 +23,23 @@ def table(rows) -> pa.Table:
     return pa.concat_tables([READINGS.empty_table(), *parts])
 
 
+def encoded(readings: pa.Table) -> pa.Table:
+    """With texts as dictionaries, a dictionary a chunk."""
+    kind = pa.dictionary(pa.int32(), pa.string())
+    return readings.cast(
+        pa.schema(
+            field.with_type(kind) if pa.types.is_string(field.type) else field for field in readings.schema
+        )
+    )
+
+
 @given(ROWS, st.integers(0, 30))
 def test_runs_are_in_order_of_device_and_time_however_the_readings_come(rows, cut):
     parts = [sorted(part, key=lambda row: (row[0].encode(), row[1])) for part in (rows[:cut], rows[cut:])]
     in_order = sorted(rows, key=lambda row: (row[0].encode(), row[1]))
-    for given_as in (rows, in_order, [*parts[0], *parts[1]]):
-        names, runs = cut_runs(table(given_as), 300_000_000)
+    texts = [table(some) for some in (rows, in_order, [*parts[0], *parts[1]])]
+    for readings in (*texts, *map(encoded, texts)):
+        names, runs = cut_runs(readings, 300_000_000)
         found = [
             (names["device"][device].as_py(), window)
             for device, window in zip(runs.series.tolist(), runs.window.tolist(), strict=True)

@@ -19,6 +19,12 @@ from batch_scoring.windows.features import WINDOWS_BEFORE, aggregate_readings
 from batch_scoring.windows.history import STORED
 from batch_scoring.windows.settings import AggregateParameters
 
+# Readings with their texts as dictionaries: those of a series' rows are equal, and take a third of the time.
+_READ = pa.schema(
+    field.with_type(pa.dictionary(pa.int32(), pa.string())) if pa.types.is_string(field.type) else field
+    for field in READINGS
+)
+
 
 @dataclass(frozen=True)
 class Span:
@@ -121,7 +127,7 @@ def span_windows(
         return _within(windows, "window_start", span.start, span.end)
 
     inside: list[tuple[pa.Schema, Iterable[pa.Table]]] = [
-        (READINGS, (_within(rows, "timestamp", span.read_from, span.end) for rows in tables))
+        (_READ, (_within(rows, "timestamp", span.read_from, span.end).cast(_READ) for rows in tables))
         for tables in sources
     ]
     inside += [(STORED, tables) for tables in stored]

@@ -59,7 +59,7 @@ def looked_at(stored: pa.Table) -> pa.Table:
     n = stored.num_rows
     if not n:
         return stored
-    is_last = np.append(_is_other(stored["sensor"]) | _is_other(stored["device"]), True)
+    is_last = np.append(is_other(stored["sensor"]) | is_other(stored["device"]), True)
     low, high = (to_numpy(stored[name], null=np.nan) for name in ("min", "max"))
     varied = np.cumsum(~(low == high))
     # As many windows of several values up to here as up to the series' last: none follows.
@@ -68,7 +68,7 @@ def looked_at(stored: pa.Table) -> pa.Table:
     return stored.filter(to_arrow(is_last | (varied == of_last)))
 
 
-def _is_other(texts: pa.ChunkedArray) -> Bool:
+def is_other(texts: pa.ChunkedArray) -> Bool:
     """Mark the rows whose text the next row has not, shape (n - 1,)."""
     column = texts.combine_chunks()
     if pa.types.is_dictionary(column.type):

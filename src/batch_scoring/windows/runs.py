@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from batch_scoring.tables.arrays import Float, Int
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
-from batch_scoring.windows.history import History
+from batch_scoring.windows.history import History, is_other
 
+_NAMES = pa.schema([("device", pa.string()), ("sensor", pa.string())])
 # Readings of a run from which NumPy's reduceat finds extremes faster.
 LONG = 16
 
@@ -124,7 +125,7 @@ def cut_runs(readings: pa.Table, window_us: int) -> tuple[pa.Table, Runs]:
     ----------
     readings : pyarrow.Table
         Columns timestamp (µs, UTC), device, sensor and value, in any order; sorted readings, or a few
-        concatenated sorted tables, take less time.
+        concatenated sorted tables, take less time, and so do texts as dictionaries.
     window_us : int
         Length of a window in microseconds.
 
@@ -173,14 +174,14 @@ def _number_series(readings: pa.Table) -> tuple[pa.Table, Int, Int | None]:
     n = named.num_rows
     is_first = np.ones(n, bool)
     if n > 1:
-        is_first[1:] = np.any([to_numpy(pc.not_equal(one[1:], one[:-1])) for one in columns], axis=0)
+        is_first[1:] = is_other(named["device"]) | is_other(named["sensor"])
     starts = np.flatnonzero(is_first)
     device, sensor = (_ranks(one.take(to_arrow(starts))) for one in columns)
     _, first, number = np.unique(
         sensor * (device.max(initial=0) + 1) + device, return_index=True, return_inverse=True
     )
     of_row = np.repeat(number, np.diff(starts, append=n))
-    names = named.take(to_arrow(starts[first]))
+    names = named.take(to_arrow(starts[first])).cast(_NAMES)
     is_sorted = bool(np.all(number[1:] > number[:-1]))
     return names, of_row, None if is_sorted else np.argsort(of_row, kind="stable")
 

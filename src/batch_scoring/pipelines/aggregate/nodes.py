@@ -29,6 +29,7 @@ from batch_scoring.ingestion.window_length import (
 from batch_scoring.storage.data_file import DataFile, hold_sparse_days
 from batch_scoring.storage.row_table import Change, RowTable, Update
 from batch_scoring.storage.table_log import RETENTION
+from batch_scoring.storage.table_rows import only
 from batch_scoring.storage.upsert import Upsert
 from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import READINGS, WINDOW_KEY, windows_schema
@@ -186,12 +187,10 @@ def _stored(
 def _selected(
     readings: RowTable, file: DataFile, sensors: frozenset[str] | None, devices: frozenset[str] | None
 ) -> Iterator[pa.Table]:
-    for batch in readings.batches(file, READINGS.names, sensors):
-        rows = batch
-        for column, wanted in (("sensor", sensors), ("device", devices)):
-            if wanted is not None:
-                rows = rows.filter(pc.is_in(rows[column], value_set=strings(sorted(wanted))))
-        yield rows
+    asked = {"sensor": sensors, "device": devices}
+    wanted = {name: strings(sorted(ids)) for name, ids in asked.items() if ids is not None}
+    for batch in readings.batches(file, READINGS.names, sensors, encoded=("sensor", "device")):
+        yield only(batch, wanted)
 
 
 def _hint_window(
