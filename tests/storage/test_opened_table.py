@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from batch_scoring.core.errors import ConflictError
-from batch_scoring.storage import row_table
+from batch_scoring.storage import opened_table, row_table
 from batch_scoring.storage.local import LocalFolder
 from batch_scoring.storage.opened_table import OpenedTable
 from batch_scoring.storage.row_table import Change, RowTable
@@ -45,6 +45,23 @@ def test_a_table_is_opened_once_and_then_follows_the_commits_of_others(tmp_path,
     assert (first.version, first.files.num_rows) == (1, 1)
     assert (second.version, second.files.num_rows, second.id) == (2, 2, first.id)
     assert opened == []
+
+
+def test_steps_that_look_at_one_version_read_its_files_once(tmp_path, monkeypatch):
+    add(tmp_path, "a")
+    real, read = opened_table.read_data_files, []
+
+    def noted(actions, column):
+        read.append(column)
+        return real(actions, column)
+
+    monkeypatch.setattr(opened_table, "read_data_files", noted)
+    known = OpenedTable(LocalFolder(tmp_path))
+    assert [RowTable(LocalFolder(tmp_path), opened=known).num_rows for _ in range(3)] == [1, 1, 1]
+    add(tmp_path, "b")
+    read.clear()
+    assert [RowTable(LocalFolder(tmp_path), opened=known).num_rows for _ in range(3)] == [2, 2, 2]
+    assert read == [None]
 
 
 def test_earlier_versions_stay_as_they_were(tmp_path):

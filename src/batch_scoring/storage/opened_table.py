@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from batch_scoring.storage.data_file import DataFile, read_data_files
 from batch_scoring.storage.delta_errors import clear_errors, require_whole
 from batch_scoring.storage.folder import Entry, Folder
 from batch_scoring.storage.table_log import Action, log_file
+from batch_scoring.tables.arrow_arrays import as_rows
 
 if TYPE_CHECKING:
     import deltalake
@@ -43,6 +46,7 @@ class Snapshot:
     id: str
     schema: pa.Schema
     files: pa.Table
+    _read: dict[str | None, list[DataFile]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, delta: deltalake.DeltaTable) -> Snapshot:
@@ -50,6 +54,20 @@ class Snapshot:
         schema = pa.schema([one.remove_metadata() for one in pa.schema(delta.schema().to_arrow())])
         files = pa.RecordBatchReader.from_stream(delta.get_add_actions(flatten=True)).read_all()
         return cls(delta.version(), str(delta.metadata().id), schema, files)
+
+    def data_files(self, time: str | None) -> list[DataFile]:
+        """Describe the files, by day and time; read once, however many steps look at this version.
+
+        Raises
+        ------
+        ValueError
+            See :func:`~batch_scoring.storage.data_file.read_data_files`.
+        """
+        if time not in self._read:
+            files = read_data_files(as_rows(self.files), time)
+            order = sorted(files, key=lambda one: (one.day or date.min, one.first, one.last, one.name))
+            self._read[time] = order
+        return self._read[time]
 
 
 class OpenedTable:

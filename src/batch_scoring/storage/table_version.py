@@ -6,7 +6,6 @@ Its rows are read by :class:`~batch_scoring.storage.table_rows.TableRows`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -14,12 +13,11 @@ import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.errors import InputError
-from batch_scoring.storage.data_file import DataFile, read_data_files
+from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.delta_errors import clear_errors
 from batch_scoring.storage.folder import Folder
 from batch_scoring.storage.opened_table import OpenedTable, Snapshot
 from batch_scoring.storage.table_log import DATE, RETENTION, Commit, TableLog
-from batch_scoring.tables.arrow_arrays import as_rows
 
 if TYPE_CHECKING:
     from batch_scoring.storage.row_table import Change
@@ -122,10 +120,10 @@ class TableVersion:
 
     @cached_property
     def _files(self) -> list[DataFile]:
-        actions = () if self._snapshot is None else as_rows(self._snapshot.files)
+        if self._snapshot is None:
+            return []
         with clear_errors(self.folder):
-            files = read_data_files(actions, self.time)
-        return sorted(files, key=lambda one: (one.day or date.min, one.first, one.last, one.name))
+            return self._snapshot.data_files(self.time)
 
     @property
     def num_rows(self) -> int:
