@@ -50,7 +50,7 @@ def summary(detector):
 
 # By version of the fit and detector.
 KNOWN = {
-    (7, "one_class_svm"): {
+    (8, "one_class_svm"): {
         "nu": 1.5,
         "gamma": 1.52648,
         "rho": 18.5141,
@@ -61,7 +61,7 @@ KNOWN = {
         "threshold": 9.18817,
         "train_flag_rate": 0.00833333,
     },
-    (7, "combined"): {
+    (8, "combined"): {
         "nu": 1.5,
         "gamma": 1.52648,
         "rho": 17.304,
@@ -78,6 +78,7 @@ KNOWN = {
         "svm_curve": 35.1738,
         "curve": 24.1248,
         "levels": 1297.52,
+        "may_stay": 24.0,
     },
 }
 

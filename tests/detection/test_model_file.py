@@ -139,7 +139,8 @@ def test_damage_in_one_column_does_not_hide_the_others():
 
 def test_models_of_the_former_format_are_read_as_rows_of_the_former_fit(tmp_path):
     model, _ = fit_fleet(a_fleet(), FEATURES, FitParameters(false_alarm_rate=0.01))
-    names = [name for name in model.table.column_names if name not in ("levels", "time_zone", "fit_version")]
+    newer = ("levels", "may_stay", "time_zone", "fit_version")
+    names = [name for name in model.table.column_names if name not in newer]
     curves = [curve[:4] for curve in model.table["curve"].to_pylist()]
     rows = model.table.select(names)
     rows = rows.set_column(
@@ -161,7 +162,7 @@ def test_models_of_the_former_format_are_read_as_rows_of_the_former_fit(tmp_path
     assert former.info == model.info
     found = former.read().checked().table.select(model.table.column_names).to_pylist()
     assert found == [
-        row | {"fit_version": 1, "time_zone": "UTC", "levels": [], "curve": [*curve, 0.0]}
+        row | {"fit_version": 1, "time_zone": "UTC", "levels": [], "may_stay": [], "curve": [*curve, 0.0]}
         for row, curve in zip(model.table.to_pylist(), curves, strict=True)
     ]
     assert [part["fit_version"].to_pylist() for part in former.batches(["fit_version"])] == [
@@ -172,9 +173,10 @@ def test_models_of_the_former_format_are_read_as_rows_of_the_former_fit(tmp_path
     assert merged.combine_chunks().equals(model.table)
 
 
-def test_models_of_before_there_were_levels_are_read_as_models_without():
+@pytest.mark.parametrize("name", ["levels", "may_stay"])
+def test_models_of_before_there_were_levels_or_stays_are_read_as_models_without(name):
     model, _ = fit_fleet(a_fleet(), FEATURES, FitParameters(false_alarm_rate=0.01))
-    found = as_rows(model.table.drop_columns("levels"), model.table.column_names)
+    found = as_rows(model.table.drop_columns(name), model.table.column_names)
     assert found.schema.names == model.table.schema.names
-    assert found.to_pylist() == [row | {"levels": []} for row in model.table.to_pylist()]
-    assert FleetModel(found, model.info).checked().rows.values("levels").size == 0
+    assert found.to_pylist() == [row | {name: []} for row in model.table.to_pylist()]
+    assert FleetModel(found, model.info).checked().rows.values(name).size == 0

@@ -92,7 +92,7 @@ class Site:
         self.incidents.save(lambda table: update_incidents(predictions, join, table))
         incidents, gaps = self.incidents.load(), self.gaps.load()
         self.ranked.save(
-            lambda table: update_ranking(incidents, gaps, RULES, 30, predictions, windows, table)
+            lambda table: update_ranking(incidents, gaps, RULES, 30, predictions, windows, None, table)
         )
 
     def rows(self) -> list[dict[str, object]]:

@@ -110,6 +110,15 @@ def test_a_machine_that_is_off_has_no_score_whatever_it_reads():
     assert (row["severity"], row["evidence"]) == (0.0, None)
 
 
+def test_a_machine_that_is_off_may_stay_so_and_others_as_long_as_before():
+    row = (False, "mean", 5.0, 5.0)
+    table = predictions(row, row, row)
+    place = table.schema.get_field_index("may_stay")
+    table = table.set_column(place, PREDICTIONS.field(place), pa.array([4.0, 4.0, None], pa.float64()))
+    found = apply({"limits": [0, 1]}, table, is_off=[True, False, False])
+    assert found["may_stay"].to_pylist() == [np.inf, 4.0, None]
+
+
 def test_of_rules_that_match_the_last_one_that_says_something_counts():
     some = rules(
         {"direction": "above", "limits": [0, 1]},

@@ -40,6 +40,7 @@ _TIMES = {
     "daily_totals": "day",
     "incidents": "start",
     "gaps": "start",
+    "stays": "start",
 }
 _TABLES = ("sources", "quarantine", "train_status", "device_incidents", *_TIMES)
 

@@ -25,7 +25,7 @@ from batch_scoring.windows.features import feature_matrix
 # Raise it when fits of the same windows with the same settings change: in a detector, its guards or its
 # calibration. It is part of the fingerprint of a training, so that after an upgrade every sensor is trained
 # again instead of silently keeping models of the former fit.
-FIT_VERSION = 7
+FIT_VERSION = 8
 
 FitDevice = Callable[[Series, FitParameters], FittedModel]
 

@@ -40,7 +40,8 @@ def as_rows(rows: pa.Table, wanted: Sequence[str]) -> pa.Table:
         version = to_arrow(np.full(n, _FORMER_FIT, np.int64))
         rows = rows.append_column(COMBINED.field("fit_version"), version)
         rows = rows.append_column(COMBINED.field("time_zone"), constant(_FORMER_ZONE, n))
-    if "levels" in wanted and "levels" not in rows.column_names:
-        none = pa.ListArray.from_arrays(to_arrow(np.zeros(n + 1, np.int32)), pa.array([], pa.float64()))
-        rows = rows.append_column(COMBINED.field("levels"), none.cast(COMBINED.field("levels").type))
+    for name in ("levels", "may_stay"):
+        if name in wanted and name not in rows.column_names:
+            none = pa.ListArray.from_arrays(to_arrow(np.zeros(n + 1, np.int32)), pa.array([], pa.float64()))
+            rows = rows.append_column(COMBINED.field(name), none.cast(COMBINED.field(name).type))
     return rows.select(list(wanted))

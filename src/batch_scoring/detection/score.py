@@ -135,6 +135,7 @@ def _predictions(
         to_arrow(is_young),
         calibrated,
         pa.nulls(n, pa.string()),  # the rule that decided, filled by `plant.rules`
+        _hours(scores.may_stay, n),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTIONS)
 
@@ -156,6 +157,15 @@ def _expected_range(X: Float, scores: Scores) -> Iterator[pa.Array]:
         yield pc.if_else(to_arrow(np.isfinite(numbers)), to_arrow(numbers), nothing)
     if found is None:
         yield from [nothing] * 3
+
+
+def _hours(may_stay: Float | None, n: int) -> pa.Array:
+    nothing = pa.nulls(n, pa.float64())
+    return (
+        nothing
+        if may_stay is None
+        else pc.if_else(to_arrow(~np.isnan(may_stay)), to_arrow(may_stay), nothing)
+    )
 
 
 def _contributions(is_anomaly: Bool, parts: Float | None, features: Sequence[str]) -> pa.Array:

@@ -24,6 +24,7 @@ from batch_scoring.incidents.flapping import join_flaps
 from batch_scoring.incidents.fleet_events import are_in_events, events_of_fleet
 from batch_scoring.incidents.joining import hex_digits
 from batch_scoring.incidents.lone_steps import are_steps
+from batch_scoring.incidents.long_stays import long_stays
 from batch_scoring.incidents.machines import of_machines
 from batch_scoring.incidents.other_times import EXPLAINED, explain
 from batch_scoring.incidents.renames import Read, find_renames, may_be_renamed, with_renames
@@ -46,9 +47,10 @@ from batch_scoring.tables.arrow_arrays import (
     to_numpy,
 )
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FLEET_EVENT, INCIDENTS, OUTLIER
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, FLEET_EVENT, INCIDENTS, OUTLIER, STAYS
 
 _SERIES = ("device", "sensor")
+_NO_STAYS = empty_table(STAYS)
 BEYOND_A_LIMIT = "beyond a limit"
 # A single window is an outlier where windows are shorter.
 OUTLIER_BELOW_US = HOUR_US
@@ -98,6 +100,7 @@ def roll_up(
     since: int,
     steps: Mapping[str, str] | None = None,
     read: Read | None = None,
+    stays: pa.Table = _NO_STAYS,
 ) -> pa.Table:
     """Join the incidents of each device that overlap in time, and find silence; ranked.
 
@@ -116,6 +119,8 @@ def roll_up(
     read : callable, optional
         Reads windows, which show whether a silent device was renamed; see
         :func:`~batch_scoring.incidents.level_reading.windows_reader`. Without it that is not looked for.
+    stays : pyarrow.Table, optional
+        Schema STAYS: the last of each series, and those that were too long.
 
     Returns
     -------
@@ -125,10 +130,12 @@ def roll_up(
         first.
     """
     incidents, gaps = of_machines(with_advice(incidents, steps or {}), gaps, rules.devices)
+    known, block = Gaps.of(gaps, rules.devices), since // rules.block_us * rules.block_us
+    too_long = long_stays(stays, known, rules.devices, rules.calendar, block)
+    incidents = pa.concat_tables([incidents, with_advice(too_long, {})])
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
     incidents = incidents.sort_by(order).combine_chunks() if incidents.num_rows else incidents
     incidents = with_units_carried(incidents, to_numpy(incidents["start"]) // rules.block_us)
-    known = Gaps.of(gaps, rules.devices)
     found_silences = find_silences(known, rules.silence, rules.calendar)
     is_over = are_silent_now(incidents, known, found_silences[1:])
     incidents = incidents.set_column(
@@ -137,7 +144,6 @@ def roll_up(
         pc.if_else(to_arrow(is_over), constant("closed", is_over.size), incidents["state"]),
     )
     is_event = are_in_events(incidents, known, rules.slack_us)
-    block = since // rules.block_us * rules.block_us
     source, devices, sensors = (
         silent_rows(kind, silences, known, rules.slack_us, block)
         for kind, silences in zip(SILENT, found_silences, strict=True)

@@ -19,7 +19,7 @@ from batch_scoring.incidents.start import UNTIL
 from batch_scoring.incidents.steps import describe_steps, lag_us, may_be_steps
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
-from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER
+from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER, STAYS
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ def update_ranking(
     n_days: int,
     predictions: RowTable | None,
     windows: RowTable | None,
+    stays: RowTable | None,
     ranked: RowTable,
 ) -> Change | None:
     """Return the change of the list; None where there is nothing to make it of.
@@ -50,6 +51,8 @@ def update_ranking(
         Schema PREDICTIONS: they show which incidents are steps to another level.
     windows : RowTable or None
         The columns WINDOW_KEYS and features: they show whether a silent device was renamed.
+    stays : RowTable or None
+        Schema STAYS.
     ranked : RowTable
         Schema DEVICE_INCIDENTS.
     """
@@ -67,7 +70,7 @@ def update_ranking(
         rules.block_us,
     ]
     settings += [rules.devices.fingerprint] if rules.devices.fingerprint else []
-    settings += [windows.position] if windows is not None else []
+    settings += [table.position for table in (windows, stays) if table is not None]
     number = number_of([VERSION, incidents.position, gaps.position, first.isoformat(), settings])
     progress = {STEP: incidents.position, GAPS_SEEN: gaps.position, RULES: number}
     if ranked.progress(RULES) == number:
@@ -79,7 +82,8 @@ def update_ranking(
     found = recent_incidents(incidents, block)
     steps = find_steps(found, predictions, rules.lasting_us) if predictions is not None else {}
     read = windows_reader(windows) if windows is not None and windows.exists else None
-    rows = roll_up(found, _recent_gaps(gaps, microseconds(block)), rules, since, steps, read)
+    lasting = stays.read() if stays is not None and stays.exists else empty_table(STAYS)
+    rows = roll_up(found, _recent_gaps(gaps, microseconds(block)), rules, since, steps, read, lasting)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
     logger.info(
         "incidents: %d device incidents ranked, %d open; %d outlier readings",

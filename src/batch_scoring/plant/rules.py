@@ -172,6 +172,10 @@ def judged(predictions: pa.Table, windows: pa.Table, known: Known, is_off: Bool)
         "evidence": _where(~is_off, predictions["evidence"]),
         "score": _where(~is_off, predictions["score"]),
         "rule": _where(reason > 0, strings(REASONS).take(to_arrow(reason))),
+        # Whatever it stayed at before, it does no more.
+        "may_stay": pc.if_else(
+            to_arrow(is_off), to_arrow(np.full(is_off.size, np.inf)), predictions["may_stay"]
+        ),
     }
     arrays = [columns.get(name, predictions[name]) for name in PREDICTIONS.names]
     return pa.Table.from_arrays(arrays, schema=PREDICTIONS)

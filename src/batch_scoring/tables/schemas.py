@@ -288,6 +288,11 @@ COMBINED = _table(
         "spread of each feature at each level, in the first window at each, and while it changes. Empty "
         "without levels",
     ),
+    may_stay=_floats(
+        "hours",
+        "up to it a stay at each of these levels is usual; infinite where training has too few. Empty "
+        "without levels",
+    ),
     time_zone=_text("IANA time zone of those hours"),
     fit_version=_int(
         "", "version of the fit; in 1 a change of the mean back to its usual level does not count"
@@ -403,6 +408,12 @@ PREDICTIONS = _table(
         "why it is judged otherwise than by its score, see `domain.rules`: `direction` or `deviation`, it "
         "is rare, and no anomaly; `limit`, it is beyond a limit; `off`, the machine is off. Null elsewhere"
     ),
+    may_stay=_float(
+        "hours",
+        "up to it a stay at the level that the machine comes to in this window is usual; infinite where "
+        "training does not show it, and while the machine is off by a rule. Null where it comes to no level, "
+        "and in predictions made before this column existed",
+    ),
 )
 
 # Written before the predictions that are scored with it, and never changed: a window that is scored again has
@@ -490,6 +501,8 @@ _OF_LEVEL = {
 OF_LEVEL_PEAK = ("level_value", "level_expected", "level_lower", "level_upper")
 OF_LEVEL = tuple(_OF_LEVEL)
 LEVEL_FEATURE = "mean"
+# What leads an incident in which a machine stays at a level for too long: hours, no feature of a window.
+STAY = "stay_hours"
 INCIDENTS = _table(
     "incidents",
     incident_id=_text(
@@ -562,6 +575,17 @@ GAPS = _table(
         "`last`: nothing has come since, one row a series however short; `ended`: as long as "
         "`incidents.silence.after` or longer, and longer than a window"
     ),
+)
+
+# How long machines stay at their levels; what `incidents` finds stays in that last too long.
+STAYS = _table(
+    "stays",
+    device=_DEVICE,
+    sensor=_SENSOR,
+    start=_time("start of the window in which it came to the level"),
+    end=_time("start of the next window in which it came to one; null while there is none"),
+    may_stay=_float("hours", "up to it the stay is usual; see predictions"),
+    state=_text("`last`: the newest stay, one row a series; `ended`: one that was longer than usual"),
 )
 
 DEVICE_INCIDENTS = _table(

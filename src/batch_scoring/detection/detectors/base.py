@@ -204,6 +204,9 @@ class Scores:
         How much speaks for an anomaly, not below 0; it ranks windows and sets no flag. None: the severity.
     expected : ExpectedRange or None
         What the most unusual feature would normally be; None if the detector does not provide it.
+    may_stay : array of shape (n,), float64, or None
+        Up to how many hours the machine may stay at the level that it comes to in this window, infinite where
+        training does not show it; NaN where it comes to none. None if the detector knows no levels.
     """
 
     score: Float
@@ -213,6 +216,7 @@ class Scores:
     contributions: Float | None = None
     evidence: Float | None = None
     expected: ExpectedRange | None = None
+    may_stay: Float | None = None
 
 
 def row_offsets(known: Int, n_models: int) -> Int:

@@ -33,7 +33,7 @@ from batch_scoring.detection.detectors.combined_tails import (
     treat,
     usual_distance,
 )
-from batch_scoring.detection.detectors.levels import levels_of_models
+from batch_scoring.detection.detectors.levels import comes_to, levels_of_models
 from batch_scoring.detection.detectors.one_class_svm import rbf_models, svm_list_sizes
 from batch_scoring.detection.detectors.preprocessing import CONSTANT, COUNTER, KINDS, Roles
 from batch_scoring.detection.detectors.recalibration import recalibrated
@@ -152,7 +152,8 @@ class Combined:
         top[_are_off(treated, z, known, top, limit, combined, roles)] = roles.mean
         expected = _expected(X, start_us, known, top, limit, combined, roles)
         severity = np.maximum(threshold - score, 0.0)
-        return Scores(score, threshold, severity, top, parts, evidence, expected)
+        may_stay = _may_stay(X, known, models, combined, roles)
+        return Scores(score, threshold, severity, top, parts, evidence, expected, may_stay)
 
 
 def _limits(models: ModelRows, curves: Curves, roles: Roles) -> Float:
@@ -223,6 +224,25 @@ def _expected(
     np.maximum(lower, 0.0, out=lower, where=roles.has_floor[top])
     lower[top == roles.run] = -np.inf
     return ExpectedRange(expected, lower, expected + reach)
+
+
+def _may_stay(
+    X: Float, known: Int, models: ModelRows, combined: CombinedModels, roles: Roles
+) -> Float | None:
+    """Return up to how many hours each machine may stay at the level that it comes to, NaN elsewhere."""
+    if combined.levels is None:
+        return None
+    levels = combined.levels
+    rows = np.flatnonzero(levels.place[known] >= 0)
+    place = levels.place[known[rows]]
+    level = comes_to(X[rows], levels.low[place], levels.high[place], roles)
+    rows, level = rows[level >= 0], level[level >= 0]
+    hours, offsets = np.append(models.values("may_stay"), np.inf), models.offsets("may_stay")
+    # Models of before stays counted have none.
+    is_known = np.diff(offsets)[known[rows]] > 0
+    found = np.full(len(X), np.nan)
+    found[rows] = hours[np.where(is_known, offsets[known[rows]] + level, -1)]
+    return found
 
 
 def combined_arrays(models: ModelRows) -> tuple[CombinedModels, Curves]:

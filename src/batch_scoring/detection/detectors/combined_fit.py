@@ -16,7 +16,7 @@ from batch_scoring.detection.detectors.combined_tails import (
     distance_at,
 )
 from batch_scoring.detection.detectors.held_out import Part, Training, reach
-from batch_scoring.detection.detectors.levels import Stays, as_list, find_levels
+from batch_scoring.detection.detectors.levels import Stays, as_list, comes_to, find_levels
 from batch_scoring.detection.detectors.one_class_svm import (
     RbfModel,
     blocks,
@@ -37,6 +37,7 @@ from batch_scoring.detection.detectors.preprocessing import (
     is_state,
     without_count,
 )
+from batch_scoring.detection.detectors.stays import usual_stays
 from batch_scoring.detection.detectors.tail_curves import N_KNOTS, decades, fit_curve, fit_shape
 from batch_scoring.tables.arrays import Float, Int
 
@@ -66,6 +67,7 @@ class CombinedColumns:
     spread: Float
     time_of_day: Float
     levels: Float
+    may_stay: Float
     distance_curve: Float
     svm_curve: Float
     curve: Float
@@ -150,6 +152,7 @@ def fit_combined(series: Series, parameters: FitParameters) -> tuple[RbfModel, C
         spread,
         found.of_slot.ravel() if found else np.zeros(0),
         np.zeros(0) if whole.levels is None else as_list(whole.levels),
+        np.zeros(0) if training.stays is None else _usual_stays(training, training.stays),
         curves.distance[0],
         curves.svm[0],
         curves.both[0],
@@ -176,6 +179,11 @@ def _at_levels(training: Training, blocks: Sequence[slice]) -> tuple[Training, l
     measured = at_levels.parts(blocks)
     within, _ = reach(measured, training.roles)
     return (at_levels, measured) if within < _NARROWER * without else (training, parts)
+
+
+def _usual_stays(training: Training, stays: Stays) -> Float:
+    level = comes_to(training.X, stays.low[None], stays.high[None], training.roles)
+    return usual_stays(level, training.start_us, training.window_us, stays.low.size)
 
 
 def _judge_runs(training: Training, models: CombinedModels, limit: float) -> None:
@@ -233,6 +241,7 @@ def _constant(X: Float, roles: Roles, parameters: FitParameters) -> tuple[RbfMod
         KINDS[CONSTANT],
         X.mean(axis=0),
         spread,
+        np.zeros(0),
         np.zeros(0),
         np.zeros(0),
         distance,

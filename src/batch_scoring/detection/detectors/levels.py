@@ -88,9 +88,7 @@ def states(X: Float, low: Float, high: Float, roles: Roles) -> Int:
     """
     n_levels = low.shape[1]
     least, most = (X[:, place] for place in (roles.low, roles.high))
-    # Up to where each level is the nearest; above the highest there is none.
-    upper = np.full(low.shape, np.inf)
-    upper[:, :-1] = 0.5 * (high[:, :-1] + low[:, 1:])
+    upper = _upper(low, high)
     level = (least[:, None] > upper[:, :-1]).sum(axis=1)
     row = np.arange(len(X)) if len(low) == len(X) else np.zeros(len(X), np.int64)
     below, above, end = low[row, level], high[row, level], upper[row, level]
@@ -105,6 +103,29 @@ def states(X: Float, low: Float, high: Float, roles: Roles) -> Int:
     # Readings about the middle of two levels are of neither, unless they come half of the way.
     state[leaves | (most > end) & (apart >= end - above)] = 2 * n_levels
     return state
+
+
+def comes_to(X: Float, low: Float, high: Float, roles: Roles) -> Int:
+    """Find the level that the machine comes to, nearer to it now and to another before; -1 for none, (n,).
+
+    Parameters
+    ----------
+    X : array of shape (n, d), float64
+        Windows as aggregated.
+    low, high : array of shape (n, K) or (1, K), float64
+        See :class:`Levels`.
+    """
+    upper = _upper(low, high)
+    mean = X[:, roles.mean]
+    now, before = ((one[:, None] > upper).sum(axis=1) for one in (mean, mean - X[:, roles.diff_mean]))
+    return np.where(now != before, now, -1)
+
+
+def _upper(low: Float, high: Float) -> Float:
+    """Return up to where each level is the nearest; above the highest there is none."""
+    upper = np.full(low.shape, np.inf)
+    upper[:, :-1] = 0.5 * (high[:, :-1] + low[:, 1:])
+    return upper
 
 
 def find_levels(X: Float, roles: Roles) -> tuple[Float, Float] | None:

@@ -16,6 +16,7 @@ from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.incidents.gaps import update_gaps
 from batch_scoring.incidents.ranking import update_ranking
 from batch_scoring.incidents.settings import IncidentParameters
+from batch_scoring.incidents.stays import update_stays
 from batch_scoring.incidents.unknown_names import warn_of_unknown_names
 from batch_scoring.incidents.update import update_incidents
 from batch_scoring.operations.annotations import NOTHING_WRITTEN, Annotations
@@ -34,6 +35,17 @@ def find_gaps(windows: RowTable, parameters: dict[str, Any]) -> Update:
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
     return partial(update_gaps, windows, settings.roll_up_rules.silence.after_us)
+
+
+def find_stays(predictions: RowTable) -> Update:
+    """Return the update of how long machines stay at their levels with what was scored since.
+
+    Parameters
+    ----------
+    predictions : RowTable
+        Schema PREDICTIONS.
+    """
+    return partial(update_stays, predictions)
 
 
 def find_incidents(
@@ -79,6 +91,7 @@ def rank_devices(
     annotations: Annotations = NOTHING_WRITTEN,
     predictions: RowTable | None = None,
     windows: RowTable | None = None,
+    stays: RowTable | None = None,
 ) -> Update:
     """Return the update of the ranked incidents of devices, silence among them.
 
@@ -94,6 +107,8 @@ def rank_devices(
         Schema PREDICTIONS: they show which incidents are steps to another level.
     windows : RowTable, optional
         The columns WINDOW_KEYS and features: they show whether a silent device was renamed.
+    stays : RowTable, optional
+        Schema STAYS: they show which machines stay at a level for too long.
 
     Returns
     -------
@@ -104,7 +119,7 @@ def rank_devices(
     settings = read_parameters(IncidentParameters, parameters, "incidents")
     rules = replace(settings.roll_up_rules, calendar=annotations.calendar, devices=annotations.devices)
     warn_of_unknown_names(rules.calendar, rules.devices, gaps)
-    return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions, windows)
+    return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions, windows, stays)
 
 
 def notify(

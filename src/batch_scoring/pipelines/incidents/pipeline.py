@@ -2,7 +2,13 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from batch_scoring.pipelines.incidents.nodes import find_gaps, find_incidents, notify, rank_devices
+from batch_scoring.pipelines.incidents.nodes import (
+    find_gaps,
+    find_incidents,
+    find_stays,
+    notify,
+    rank_devices,
+)
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -22,9 +28,18 @@ def create_pipeline(**_: object) -> Pipeline:
                 name="find_incidents",
             ),
             Node(func=find_gaps, inputs=["windows", "params:incidents"], outputs="gaps", name="find_gaps"),
+            Node(func=find_stays, inputs="predictions", outputs="stays", name="find_stays"),
             Node(
                 func=rank_devices,
-                inputs=["incidents", "gaps", "params:incidents", "annotations", "predictions", "windows"],
+                inputs=[
+                    "incidents",
+                    "gaps",
+                    "params:incidents",
+                    "annotations",
+                    "predictions",
+                    "windows",
+                    "stays",
+                ],
                 outputs="device_incidents",
                 name="rank_devices",
             ),

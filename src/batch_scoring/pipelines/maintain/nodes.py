@@ -14,6 +14,7 @@ from batch_scoring.core.errors import ConflictError
 from batch_scoring.core.moments import microseconds
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.incidents.gaps import STEP as FIND_GAPS
+from batch_scoring.incidents.stays import STEP as FIND_STAYS
 from batch_scoring.incidents.update import STEP as FIND_INCIDENTS
 from batch_scoring.pipelines.aggregate.nodes import STEP as AGGREGATE
 from batch_scoring.scoring.daily import ADD_UP
@@ -114,6 +115,8 @@ def _not_scored(tables: Tables) -> list[DataFile]:
 def _not_joined(tables: Tables) -> list[DataFile]:
     steps = (("incidents", FIND_INCIDENTS), ("daily_totals", ADD_UP))
     seen = [tables[name].progress(step) for name, step in steps]
+    if tables["stays"].exists:
+        seen.append(tables["stays"].progress(FIND_STAYS))
     return [file for version in seen for file in tables["predictions"].added_since(version)]
 
 

@@ -215,6 +215,7 @@ _FEATURES = {
     "count": "number of readings (count)",
     "diff_mean": "step (diff_mean)",
     "equal_run": "same value in a row (equal_run)",
+    "stay_hours": "hours at one level (stay_hours)",
 }
 _KINDS = {
     "anomaly": "Anomaly",

@@ -1,0 +1,107 @@
+"""Make incidents of stays that last longer than any of training explains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from batch_scoring.core.moments import HOUR_US
+from batch_scoring.incidents.calendar import Calendar
+from batch_scoring.incidents.joining import hex_digits
+from batch_scoring.incidents.silence import Gaps
+from batch_scoring.incidents.stretches import join_stretches, overlap
+from batch_scoring.incidents.sums import states, times
+from batch_scoring.plant.devices import Devices
+from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.arrow_arrays import constant, empty_table, positions, to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.schemas import INCIDENTS, STAY
+
+# What a stay counts at the length from which it is too long; ten times as long it counts twice as much.
+_EVIDENCE = 1.5
+
+
+def long_stays(stays: pa.Table, known: Gaps, devices: Devices, calendar: Calendar, since: int) -> pa.Table:
+    """Find the stays that were too long, as incidents that begin when they had lasted as long as is usual.
+
+    A stay ends where the sensor falls silent: what it did then is not known. The time does not count that the
+    calendar leaves out.
+
+    Parameters
+    ----------
+    stays : pyarrow.Table
+        Schema STAYS.
+    known : Gaps
+        Of machines.
+    devices : Devices
+    calendar : Calendar
+    since : int
+        What ended earlier is left out, microseconds since the epoch.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema INCIDENTS; no window of them is anomalous.
+    """
+    stays = devices.with_newest(stays)
+    sensor, device = positions(stays["sensor"], known.sensors), positions(stays["device"], known.devices)
+    series = np.where((sensor >= 0) & (device >= 0), device * len(known.sensors) + sensor, -1)
+    order = np.lexsort((to_numpy(stays["start"]), series))
+    stays, series, start = stays.take(to_arrow(order)), series[order], to_numpy(stays["start"])[order]
+    # What a machine does under its next id ends what it did under the former one.
+    goes_on = np.append(series[1:] == series[:-1], False)[: series.size]
+    end, has_ended = to_numpy(stays["end"], null=known.now), to_numpy(stays["end"].is_valid()) | goes_on
+    end = np.where(goes_on, np.minimum(end, np.append(start[1:], 0)[: start.size]), end)
+    rows = np.flatnonzero((series >= 0) & np.isfinite(to_numpy(stays["may_stay"])))
+    if not rows.size:
+        return empty_table(INCIDENTS)
+    stays = stays.take(to_arrow(rows)).combine_chunks()
+    series, start, end, has_ended = series[rows], start[rows], end[rows], has_ended[rows]
+    usual = (to_numpy(stays["may_stay"]) * HOUR_US).astype(np.int64)
+    end, is_open = _until(series, start, end, known)
+    row = np.arange(start.size)
+    left_out = calendar.stretches(stays["device"], stays["sensor"], int(start.min()), known.now)
+    left_out = join_stretches(*left_out, 0)
+    # What does not count puts off when it is too long, which may lie in such a time again.
+    before, begin = start, start + usual
+    while (begin > before).any():
+        before, begin = begin, start + usual + overlap(row, start, np.minimum(begin, end), left_out)
+    rows = np.flatnonzero((begin < end) & (end >= since))
+    hours = (end - start - overlap(row, start, end, left_out))[rows] / HOUR_US
+    return _incidents(stays.take(to_arrow(rows)), begin[rows], end[rows], (is_open & ~has_ended)[rows], hours)
+
+
+def _until(series: Int, start: Int, end: Int, known: Gaps) -> tuple[Int, Bool]:
+    """Return when each stay ends, at the latest before a silence, and whether nothing shows its end."""
+    owner = known.device * len(known.sensors) + known.sensor
+    rank = np.unique(np.concatenate([known.start, start]), return_inverse=True)[1]
+    keys = owner * rank.size + rank[: owner.size]
+    place = np.minimum(np.searchsorted(keys, series * rank.size + rank[owner.size :]), owner.size - 1)
+    is_own = owner[place] == series
+    is_open = is_own & known.is_last[place] & (known.until[place] >= known.now)
+    return np.where(is_own, np.minimum(end, known.start[place]), start), is_open
+
+
+def _incidents(stays: pa.Table, begin: Int, end: Int, is_open: Bool, hours: Float) -> pa.Table:
+    n, usual = stays.num_rows, to_numpy(stays["may_stay"])
+    severity = np.log10(np.maximum(hours / usual, 1.0))
+    columns = {
+        **{name: stays[name] for name in ("device", "sensor")},
+        "start": times(begin),
+        "end": times(end),
+        "state": states(is_open),
+        "n_windows": to_arrow(np.zeros(n, np.int64)),
+        "peak_severity": to_arrow(severity),
+        "peak_at": times(begin),
+        "top_feature": constant(STAY, n),
+        "model_version": constant("", n),
+        **dict.fromkeys(("evidence", "evidence_at_end"), to_arrow(_EVIDENCE * (1 + severity))),
+        "warming_up": to_arrow(np.zeros(n, bool)),
+        "top_value": to_arrow(hours),
+        "expected": to_arrow(usual),
+        "upper": to_arrow(usual),
+    }
+    ids = row_fingerprints(pa.table(columns), ["top_feature", "sensor", "device", "start"])
+    columns["incident_id"] = hex_digits(ids)
+    arrays = [columns.get(field.name, pa.nulls(n, field.type)) for field in INCIDENTS]
+    return pa.Table.from_arrays(arrays, schema=INCIDENTS)
