@@ -17,6 +17,7 @@ from kedro.pipeline import Pipeline
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.system_errors import causes
+from batch_scoring.datasets.entries import Entries
 from batch_scoring.datasets.raw_readings import RawReadings
 from batch_scoring.datasets.row_tables import RowTableDataset
 from batch_scoring.ingestion.inspection.advice import in_python
@@ -103,6 +104,7 @@ class Site:
         self._datasets: dict[str, AbstractDataset[Any, Any]] = {
             **tables,
             "score_counts": MemoryDataset(),
+            "stretches": Entries({name: self._entry(name) for name in ("gaps", "stays")}),
             "raw_readings": RawReadings(str(source)),
             "fleet_models": _Models(models, tables["calibrations"]),
             "annotations": MemoryDataset(Annotations(), copy_mode="assign"),
@@ -169,6 +171,9 @@ class Site:
 
     def _table(self, name: str) -> RowTableDataset:
         return RowTableDataset(f"{self._folder.name}/{name}", _TIMES.get(name))
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        return {"type": RowTableDataset, "path": f"{self._folder.name}/{name}", "time": _TIMES[name]}
 
     def _load(self, name: str) -> RowTable:
         table: RowTable = self._datasets[name].load()

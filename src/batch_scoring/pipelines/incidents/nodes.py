@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -46,6 +46,11 @@ def find_stays(predictions: RowTable) -> Update:
         Schema PREDICTIONS.
     """
     return partial(update_stays, predictions)
+
+
+def find_stretches(windows: RowTable, predictions: RowTable, parameters: dict[str, Any]) -> dict[str, Update]:
+    """Return the updates of the gaps and the stays; see :func:`find_gaps` and :func:`find_stays`."""
+    return {"gaps": find_gaps(windows, parameters), "stays": find_stays(predictions)}
 
 
 def find_incidents(
@@ -120,6 +125,11 @@ def rank_devices(
     rules = replace(settings.roll_up_rules, calendar=annotations.calendar, devices=annotations.devices)
     warn_of_unknown_names(rules.calendar, rules.devices, gaps)
     return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions, windows, stays)
+
+
+def rank_with_stretches(incidents: RowTable, stretches: Mapping[str, RowTable], *others: Any) -> Update:
+    """Return what :func:`rank_devices` does with the tables ``gaps`` and ``stays``."""
+    return rank_devices(incidents, stretches["gaps"], *others, stays=stretches["stays"])
 
 
 def notify(

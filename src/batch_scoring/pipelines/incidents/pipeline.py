@@ -3,11 +3,10 @@
 from kedro.pipeline import Node, Pipeline
 
 from batch_scoring.pipelines.incidents.nodes import (
-    find_gaps,
     find_incidents,
-    find_stays,
+    find_stretches,
     notify,
-    rank_devices,
+    rank_with_stretches,
 )
 
 
@@ -27,18 +26,21 @@ def create_pipeline(**_: object) -> Pipeline:
                 outputs="incidents",
                 name="find_incidents",
             ),
-            Node(func=find_gaps, inputs=["windows", "params:incidents"], outputs="gaps", name="find_gaps"),
-            Node(func=find_stays, inputs="predictions", outputs="stays", name="find_stays"),
             Node(
-                func=rank_devices,
+                func=find_stretches,
+                inputs=["windows", "predictions", "params:incidents"],
+                outputs="stretches",
+                name="find_gaps",
+            ),
+            Node(
+                func=rank_with_stretches,
                 inputs=[
                     "incidents",
-                    "gaps",
+                    "stretches",
                     "params:incidents",
                     "annotations",
                     "predictions",
                     "windows",
-                    "stays",
                 ],
                 outputs="device_incidents",
                 name="rank_devices",
