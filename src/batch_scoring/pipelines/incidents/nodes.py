@@ -127,9 +127,17 @@ def rank_devices(
     return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions, windows, stays)
 
 
-def rank_with_stretches(incidents: RowTable, stretches: Mapping[str, RowTable], *others: Any) -> Update:
+def rank_with_stretches(
+    incidents: RowTable,
+    stretches: Mapping[str, RowTable],
+    parameters: dict[str, Any],
+    annotations: Annotations,
+    predictions: RowTable,
+    windows: RowTable,
+) -> Update:
     """Return what :func:`rank_devices` does with the tables ``gaps`` and ``stays``."""
-    return rank_devices(incidents, stretches["gaps"], *others, stays=stretches["stays"])
+    gaps, stays = stretches["gaps"], stretches["stays"]
+    return rank_devices(incidents, gaps, parameters, annotations, predictions, windows, stays)
 
 
 def notify(
