@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_scoring.monitoring.drift import EXPECTED_SHARES, DriftLimits, drift_table, stability_index
+from batch_scoring.monitoring.drift import EXPECTED_SHARES, DriftLimits, Watched, drift_table, stability_index
 from batch_scoring.scoring.totals import scored_totals
 from batch_scoring.tables.schemas import DAILY, DRIFT, PREDICTIONS, TIMESTAMP
 from tests.factories import MINUTE_US, START, START_US
@@ -55,7 +55,7 @@ def models(trained_from):
 def drift(table, trained_from=None, version="1", states=True):
     known = trained_from or dict.fromkeys(table["device"].unique().to_pylist(), LONG_AGO)
     totals = scored_totals(table, lambda *_: states)
-    found = drift_table(totals, models(known), "s", SPAN, version, states, DriftLimits())
+    found = drift_table([Watched("s", totals, models(known), version, states)], SPAN, DriftLimits())
     assert found.schema == DRIFT
     return {row["device"]: row for row in found.to_pylist()}
 
@@ -119,7 +119,9 @@ def test_scores_of_a_one_class_svm_promise_nothing():
 def test_days_that_were_counted_without_models_count_but_make_no_index():
     early, late = predictions({"a": calm(288)}), predictions({"a": calm(N - 288)}, first=288)
     totals = pa.concat_tables([scored_totals(early, lambda *_: False), scored_totals(late, lambda *_: True)])
-    row = drift_table(totals, models({"a": LONG_AGO}), "s", SPAN, "1", True, DriftLimits()).to_pylist()[0]
+    row = drift_table(
+        [Watched("s", totals, models({"a": LONG_AGO}), "1", True)], SPAN, DriftLimits()
+    ).to_pylist()[0]
     assert (row["n_judged"], row["status"], row["psi"] < 0.02) == (N, "ok", True)
 
 
@@ -131,7 +133,29 @@ def test_rows_may_come_in_any_order():
 
 def test_no_windows_and_no_models_are_no_rows():
     assert drift(predictions({"a": []}), {"b": LONG_AGO}).keys() == {"b"}
-    assert drift_table(DAILY.empty_table(), models({}), "s", SPAN, "1", True, DriftLimits()).num_rows == 0
+    nothing = Watched("s", DAILY.empty_table(), models({}), "1", True)
+    assert drift_table([nothing], SPAN, DriftLimits()).num_rows == 0
+
+
+def test_sensors_side_by_side_have_the_rows_of_each_alone():
+    def watched(sensor, table, trained_from, version, states=True):
+        totals = scored_totals(table, lambda *_: states)
+        return Watched(sensor, totals, models(trained_from), version, states)
+
+    half = predictions({"a": calm(N // 2), "b": np.minimum(calm(N // 2) + 0.7, 2.9)}, version="2")
+    longer = predictions({"a": calm(seed=2)}).to_pylist()[: N // 2]
+    for place, row in enumerate(longer):
+        row["window_start"] = START + timedelta(minutes=10 * place)
+        row["window_end"] = row["window_start"] + timedelta(minutes=10)
+    some = [
+        watched("r", half, {"b": LONG_AGO, "c": NEW}, "2"),
+        watched("s", predictions({"a": calm()}), {"a": LONG_AGO}, "1", states=False),
+        watched("t", pa.Table.from_pylist(longer, half.schema), {"a": None}, "1"),
+        Watched("u", DAILY.empty_table(), models({"a": LONG_AGO}), "1", True),
+    ]
+    alone = [drift_table([one], SPAN, DriftLimits()) for one in some]
+    assert drift_table(some, SPAN, DriftLimits()).equals(pa.concat_tables(alone))
+    assert [row["coverage"] for rows in alone for row in rows.to_pylist()] == [0.5, 0.5, 0.0, 1.0, 1.0, 0.0]
 
 
 def test_an_alarm_over_midnight_is_one():

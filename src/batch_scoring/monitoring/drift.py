@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.detection.flag_rate import least_rate
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import are, constant, distinct, positions, strings, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import distinct, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import BIN_EDGES, DRIFT, TIMESTAMP
 
 # The share of normal windows that calibration expects in each bin, since one in 10**k is beyond k decades.
@@ -40,63 +41,76 @@ class DriftLimits:
     min_windows: int = 100
 
 
-def drift_table(
-    totals: pa.Table,
-    models: pa.Table,
-    sensor: str,
-    span: tuple[int, int],
-    version: str,
-    states_tail_probability: bool,
-    limits: DriftLimits,
-) -> pa.Table:
-    """Compute one row for each device that has a window or a model.
+@dataclass(frozen=True)
+class Watched:
+    """Devices of a sensor that are watched.
 
-    Parameters
+    Attributes
     ----------
+    sensor : str
     totals : pyarrow.Table
-        Schema DAILY, of one sensor and the days of the range, in any order.
+        Schema DAILY, of the days of the range, in any order.
     models : pyarrow.Table
         The columns ``device`` and ``trained_from`` of the models in force.
-    span : (int, int)
-        ``[start, end)`` of the range, µs since the epoch; it starts at midnight (UTC).
     version : str
         The champion. Windows scored by another version are counted, but do not enter rates and stability.
     states_tail_probability : bool
         Whether scores are log10 of a tail probability, as ``Detector.states_tail_probability``.
+    """
+
+    sensor: str
+    totals: pa.Table
+    models: pa.Table
+    version: str
+    states_tail_probability: bool
+
+
+def drift_table(watched: Sequence[Watched], span: tuple[int, int], limits: DriftLimits) -> pa.Table:
+    """Compute one row for each device that has a window or a model.
+
+    Parameters
+    ----------
+    watched : sequence of Watched
+        Of sensors in the order of their UTF-8 bytes: together, since each of a thousand may be small.
+    span : (int, int)
+        ``[start, end)`` of the range, µs since the epoch; it starts at midnight (UTC).
+    limits : DriftLimits
 
     Returns
     -------
     pyarrow.Table
-        Schema DRIFT, sorted by device. ``coverage`` is the share of the windows that would be there had
-        the device sent without a break: since the range began, or, where its model learned from nothing
-        earlier, since its first window. ``is_over_budget`` says that the flag rate is over the target
+        Schema DRIFT, sorted by sensor and device. ``coverage`` is the share of the windows that would be
+        there had the device sent without a break: since the range began, or, where its model learned from
+        nothing earlier, since its first window. ``is_over_budget`` says that the flag rate is over the target
         beyond chance: see :func:`~batch_scoring.detection.flag_rate.least_rate`. ``psi`` holds the scores
         against what calibration promises; null where scores are not tail probabilities, and for few windows.
     """
-    names = distinct(totals["device"], models["device"])
+    names, of_sensor, totals, models = _series(watched)
     rows = totals.filter(to_arrow(to_numpy(totals["n_windows"]) > 0)).sort_by(
-        [("device", "ascending"), ("day", "ascending"), ("first_start", "ascending")]
+        [("series", "ascending"), ("day", "ascending"), ("first_start", "ascending")]
     )
-    device, n = positions(rows["device"], names), len(names)
-    n_windows = _sums(device, to_numpy(rows["n_windows"]), n)
-    is_champion = are(rows["model_version"], version)
-    judged, mine = rows.filter(to_arrow(is_champion)), device[is_champion]
+    series, n = to_numpy(rows["series"]), len(names)
+    n_windows = _sums(series, to_numpy(rows["n_windows"]), n)
+    champions = strings([one.version for one in watched]).take(to_arrow(of_sensor[series]))
+    is_champion = to_numpy(pc.equal(rows["model_version"], champions), null=False)
+    judged, mine = rows.filter(to_arrow(is_champion)), series[is_champion]
     n_judged, n_flagged, n_alarms = (
         _sums(mine, to_numpy(judged[name]), n) for name in ("n_windows", "n_anomalies", "n_alarms")
     )
     n_alarms -= _sums(mine, _goes_on(mine, judged), n)
     has_rate = n_judged > 0
     rate = np.divide(n_flagged, n_judged, out=np.zeros(n), where=has_rate)
-    has_target = has_rate & states_tail_probability
-    has_psi = (n_judged >= limits.min_windows) & states_tail_probability
-    target, index = np.zeros(n), np.zeros(n)
-    if states_tail_probability:
-        # All thresholds of a device and version are equal.
-        target[mine] = 10.0 ** to_numpy(judged["threshold"])
-        index = stability_index(_bin_counts(judged, mine, n))
+    states = np.array([one.states_tail_probability for one in watched], bool)[of_sensor]
+    has_target = has_rate & states
+    has_psi = (n_judged >= limits.min_windows) & states
+    target = np.zeros(n)
+    # All thresholds of a device and version are equal.
+    is_promised = states[mine]
+    target[mine[is_promised]] = 10.0 ** to_numpy(judged["threshold"])[is_promised]
+    index = np.where(states, stability_index(_bin_counts(judged, mine, n)), 0.0)
     is_over = has_target & (least_rate(n_flagged, n_alarms, n_judged) > target)
-    since = _present_since(models, names, rows, device, span)
-    coverage = _coverage(rows, n_windows, since, span)
+    since = _present_since(models, rows, n, span)
+    coverage = _coverage(rows, n_windows, since, of_sensor, span)
     case = np.select(
         [
             is_over,
@@ -109,7 +123,7 @@ def drift_table(
     )
     columns = [
         names,
-        constant(sensor, n),
+        strings([one.sensor for one in watched]).take(to_arrow(of_sensor)),
         *(to_arrow(np.full(n, edge)).view(TIMESTAMP) for edge in span),
         to_arrow(n_windows),
         to_arrow(coverage),
@@ -122,6 +136,23 @@ def drift_table(
         strings(STATUSES).take(to_arrow(case)),
     ]
     return pa.Table.from_arrays(columns, schema=DRIFT)
+
+
+def _series(watched: Sequence[Watched]) -> tuple[pa.Array, Int, pa.Table, pa.Table]:
+    """Number the series of all sensors; returns devices, sensors (positions), totals and models with them."""
+    names: list[pa.Array] = []
+    totals: list[pa.Table] = []
+    models: list[pa.Table] = []
+    first = 0
+    for one in watched:
+        devices = distinct(one.totals["device"], one.models["device"])
+        for tables, rows in ((totals, one.totals), (models, one.models)):
+            series = to_arrow(positions(rows["device"], devices) + first)
+            tables.append(rows.append_column("series", series))
+        names.append(devices)
+        first += len(devices)
+    of_sensor = np.repeat(np.arange(len(names)), [len(devices) for devices in names])
+    return pa.concat_arrays(names), of_sensor, pa.concat_tables(totals), pa.concat_tables(models)
 
 
 def stability_index(counts: Int) -> Float:
@@ -167,23 +198,21 @@ def _goes_on(device: Int, rows: pa.Table) -> Int:
     return goes_on
 
 
-def _present_since(
-    models: pa.Table, names: pa.Array, rows: pa.Table, device: Int, span: tuple[int, int]
-) -> Int:
+def _present_since(models: pa.Table, rows: pa.Table, n: int, span: tuple[int, int]) -> Int:
     """Return when each device is expected to have started sending, within the range."""
-    first = np.full(len(names), span[1])
-    np.minimum.at(first, device, to_numpy(rows["first_start"]))
-    learned = np.full(len(names), np.iinfo(np.int64).max)
+    first = np.full(n, span[1])
+    np.minimum.at(first, to_numpy(rows["series"]), to_numpy(rows["first_start"]))
+    learned = np.full(n, np.iinfo(np.int64).max)
     # An imported model has no recorded training range; its device existed before.
-    learned[positions(models["device"], names)] = to_numpy(models["trained_from"], null=span[0])
+    learned[to_numpy(models["series"])] = to_numpy(models["trained_from"], null=span[0])
     return np.where(learned <= span[0], span[0], np.minimum(first, np.maximum(learned, span[0])))
 
 
-def _coverage(rows: pa.Table, n_windows: Int, since: Int, span: tuple[int, int]) -> Float:
-    if rows.num_rows == 0:
-        return np.zeros(n_windows.size)
-    length = int(to_numpy(rows["last_end"])[0] - to_numpy(rows["last_start"])[0])
-    n_expected = (span[1] - since) // length
+def _coverage(rows: pa.Table, n_windows: Int, since: Int, of_sensor: Int, span: tuple[int, int]) -> Float:
+    lengths = np.ones(of_sensor.max(initial=0) + 1, np.int64)
+    sensors, first = np.unique(of_sensor[to_numpy(rows["series"])], return_index=True)
+    lengths[sensors] = (to_numpy(rows["last_end"]) - to_numpy(rows["last_start"]))[first]
+    n_expected = (span[1] - since) // lengths[of_sensor]
     return np.minimum(np.divide(n_windows, n_expected, out=np.zeros(since.size), where=n_expected > 0), 1.0)
 
 

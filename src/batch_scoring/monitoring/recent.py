@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
 import pyarrow as pa
 
 from batch_scoring.core.moments import DAY_US, MICROSECOND
 from batch_scoring.detection.detectors import DETECTORS
-from batch_scoring.monitoring.drift import DriftLimits, drift_table
+from batch_scoring.monitoring.drift import DriftLimits, Watched, drift_table
 from batch_scoring.registry.published import PublishedModel
 from batch_scoring.storage.row_table import RowTable
-from batch_scoring.tables.device_ranges import by_sensor, device_ranges
+from batch_scoring.tables.device_ranges import BATCH_ROWS, by_sensor, device_ranges
 from batch_scoring.tables.schemas import DAILY, MODEL_KEYS
 
 _MODELS = pa.schema([MODEL_KEYS.field(name) for name in ("device", "trained_from")])
@@ -50,10 +50,29 @@ def drift_tables(
         pa.concat_tables(parts).sort_by([("sensor", "ascending"), ("device", "ascending")])
         for parts in ranges
     )
+    yield from (drift_table(watched, span, limits) for watched in _joined(_watched(tables, models)))
+
+
+def _watched(tables: Iterable[pa.Table], models: Mapping[str, PublishedModel]) -> Iterator[Watched]:
+    """Yield the totals of each sensor, a range of devices at a time, beside their models."""
     for sensor, rows in by_sensor(tables):
         published = models.get(sensor)
         version = published.manifest.version if published else ""
         states = published is not None and DETECTORS[published.models.info.detector].states_tail_probability
         batches = published.models.batches(_MODELS.names) if published else iter(())
         for part, its_models in device_ranges([(DAILY, rows), (_MODELS, batches)], {1}):
-            yield drift_table(part, its_models, sensor, span, version, states, limits)
+            yield Watched(sensor, part, its_models, version, states)
+
+
+def _joined(watched: Iterable[Watched]) -> Iterator[list[Watched]]:
+    """Join small ranges, so that a thousand sensors of few devices cost what one of many does."""
+    held: list[Watched] = []
+    n_rows = 0
+    for one in watched:
+        held.append(one)
+        n_rows += one.totals.num_rows + one.models.num_rows
+        if n_rows >= BATCH_ROWS:
+            yield held
+            held, n_rows = [], 0
+    if held:
+        yield held

@@ -158,12 +158,18 @@ def test_a_sensor_without_models_is_watched_too(work):
 def test_a_fleet_is_read_a_few_devices_at_a_time(work, monkeypatch):
     work.draw({f"d{i:03}": DAY for i in range(60)}, "many")
     monkeypatch.setattr("batch_scoring.storage.table_rows.BATCH_ROWS", 1)
+    monkeypatch.setattr(recent, "BATCH_ROWS", 1)
     tables = []
     real = recent.drift_table
-    monkeypatch.setattr(recent, "drift_table", lambda *a: tables.append(a[0].num_rows) or real(*a))
+
+    def noted(watched, *how):
+        tables.append(sum(one.totals.num_rows for one in watched))
+        return real(watched, *how)
+
+    monkeypatch.setattr(recent, "drift_table", noted)
     work.run(sensor="many")
     assert len(work.rows("many")) == 60
-    assert sum(tables) == 12 + 60
+    assert (sum(tables), len(tables) > 2) == (12 + 60, True)
 
 
 def test_a_sensor_that_does_not_exist_is_an_error(work):
