@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from batch_scoring.detection.detectors.base import FitParameters
 from batch_scoring.detection.detectors.one_class_svm import rbf_models, severity
 from batch_scoring.detection.kernel import decision_function
 from batch_scoring.detection.model import FleetInfo, FleetModel
-from batch_scoring.detection.score import predict
+from batch_scoring.detection.score import predict, predict_known, window_fingerprints
 from batch_scoring.detection.warm_up import WEEK
 from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP
 from tests.factories import START, fit_fleet, make_model, make_windows
@@ -51,6 +52,30 @@ def test_the_order_of_windows_is_kept_and_changes_no_score(seed):
     assert turned.sort_by(key).equals(straight.sort_by(key))
     kept = [d for d in windows.take(order)["device"].to_pylist() if d != "stranger"]
     assert turned["device"].to_pylist() == kept
+
+
+def test_sensors_scored_together_have_the_predictions_of_each_alone():
+    rng, names = np.random.default_rng(0), ["a", "b", "c"]
+    windows = [make_windows(rng.normal(size=(30, 1)), sorted(names * 10), sensor=name) for name in "rs"]
+    some = make_model(["b", "c"], "r", threshold=0.1)
+    day = pa.array([START], TIMESTAMP)
+    models = [
+        replace(some, calibrated=pa.concat_arrays([day, pa.nulls(1, TIMESTAMP)])),
+        make_model(names, "s"),
+    ]
+    alone = [
+        predict(rows, model, version) for rows, model, version in zip(windows, models, "12", strict=True)
+    ]
+    known = np.repeat([-1, 0, 1, 2, -1, 4], 10)
+    both, is_scored = predict_known(
+        pa.concat_tables(windows).combine_chunks(),
+        known,
+        FleetModel.join(models),
+        pa.array(["1", "1", "2", "2", "2"]),
+        np.concatenate([window_fingerprints(rows) for rows in windows]),
+    )
+    assert is_scored.tolist() == (known >= 0).tolist()
+    assert both.equals(pa.concat_tables([alone[0], alone[1].filter(pc.not_equal(alone[1]["device"], "b"))]))
 
 
 def test_predictions_are_the_kernels_scores_against_the_calibrated_threshold():

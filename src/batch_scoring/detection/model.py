@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from batch_scoring.detection.detectors.base import ModelRows
 from batch_scoring.detection.warm_up import WEEK
 from batch_scoring.tables.arrays import Float
 from batch_scoring.tables.arrow_arrays import as_lists, strings
+from batch_scoring.tables.schemas import TIMESTAMP
 
 FORMAT_VERSION = 4
 METADATA_KEY = b"batch_scoring"
@@ -61,6 +63,11 @@ class FleetInfo:
 
     def __post_init__(self) -> None:
         require_known("detector", [self.detector], DETECTORS)
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What sensors have in common whose models can be scored together."""
+        return self.detector, self.features, self.window_seconds, self.warm_up_seconds
 
     @property
     def schema(self) -> pa.Schema:
@@ -162,6 +169,21 @@ class FleetModel:
         place, field = self.table.schema.get_field_index("curve"), self.table.schema.field("curve")
         rows = self.table.set_column(place, field, as_lists(curves, field.type))
         return FleetModel(rows, self.info, calibrated)
+
+    @classmethod
+    def join(cls, models: Sequence[FleetModel]) -> FleetModel:
+        """Join models of several sensors that are alike, to score them together; ``info`` is the first's.
+
+        Devices may be there more than once.
+        """
+        if len(models) == 1:
+            return models[0]
+        tables = [one.table.replace_schema_metadata(None) for one in models]
+        days = [
+            pa.nulls(one.table.num_rows, TIMESTAMP) if one.calibrated is None else one.calibrated
+            for one in models
+        ]
+        return cls(pa.concat_tables(tables).combine_chunks(), models[0].info, pa.concat_arrays(days))
 
     def replace(self, newer: FleetModel) -> FleetModel:
         """Return these models with the rows of ``newer`` replacing their devices' rows, or added.

@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.detection.detectors.base import Scores
-from batch_scoring.detection.model import FleetModel
+from batch_scoring.detection.model import FleetInfo, FleetModel
 from batch_scoring.detection.warm_up import is_warming_up
-from batch_scoring.tables.arrays import Bool, Float, UInt
+from batch_scoring.tables.arrays import Bool, Float, Int, UInt
 from batch_scoring.tables.arrow_arrays import constant, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import PREDICTIONS, TIMESTAMP, feature_columns
-from batch_scoring.windows.features import feature_matrix
+from batch_scoring.windows.features import feature_matrix, require_features
 
 
 def predict(
@@ -62,28 +62,62 @@ def predict(
     InputError
         When sensor or length of the windows differ from the model's, or a feature is missing.
     """
-    _require_match(windows, model)
+    require_match(windows, model.info)
     if fingerprints is None:
         fingerprints = window_fingerprints(windows)
-    X = feature_matrix(windows, model.info.features)
-    known = positions(windows["device"], model.devices)
-    can_be_scored = (known >= 0) & _are_finite(windows, model)
+    known, versions = positions(windows["device"], model.devices), constant(model_version, len(model.devices))
+    return predict_known(windows, known, model, versions, fingerprints, n_threads)[0]
+
+
+def predict_known(
+    windows: pa.Table,
+    known: Int,
+    model: FleetModel,
+    versions: pa.Array,
+    fingerprints: UInt,
+    n_threads: int | None = None,
+) -> tuple[pa.Table, Bool]:
+    """Score windows whose models are known: of one sensor, or of several whose models are alike.
+
+    Parameters
+    ----------
+    windows : pyarrow.Table
+        With the model's features and length; in any order.
+    known : array of shape (n,), int64
+        Row of each window's model; -1 for windows that are not scored.
+    model : FleetModel
+        Of several sensors, of which :meth:`FleetModel.join` makes one.
+    versions : pyarrow.Array of string
+        Version of each model.
+    fingerprints : array of shape (n,), uint64
+    n_threads : int, optional
+
+    Returns
+    -------
+    predictions : pyarrow.Table
+        See :func:`predict`.
+    is_scored : array of shape (n,), bool
+        Which windows they are of.
+    """
+    is_scored = (known >= 0) & _are_finite(windows, model)
+    rows = np.flatnonzero(is_scored)
     # The kernel needs the rows of a model adjacent, as they are in a stored partition.
-    order = None if (known[1:] >= known[:-1]).all() else np.argsort(known, kind="stable")
-    if order is not None or not can_be_scored.all():
-        rows = np.arange(known.size) if order is None else order
-        rows = rows[can_be_scored[rows]]
-        X, known, fingerprints = X[rows], known[rows], fingerprints[rows]
+    order = None if (np.diff(known[rows]) >= 0).all() else np.argsort(known[rows], kind="stable")
+    if order is not None or rows.size < known.size:
+        rows = rows if order is None else rows[order]
+        known, fingerprints = known[rows], fingerprints[rows]
         windows = windows.take(to_arrow(rows))
+    X = feature_matrix(windows, model.info.features)
     scores = model.detector.score_windows(X, to_numpy(windows["window_start"]), known, model.rows, n_threads)
     is_young = _are_warming_up(model)[known]
     calibrated = pa.nulls(len(X), TIMESTAMP)
     if model.calibrated is not None:
         calibrated = model.calibrated.take(to_arrow(known))
-    predictions = _predictions(windows, X, scores, is_young, model, model_version, fingerprints, calibrated)
-    if order is None:
-        return predictions
-    return predictions.take(to_arrow(np.argsort(rows, kind="stable")))
+    version = versions.take(to_arrow(known))
+    predictions = _predictions(windows, X, scores, is_young, model, version, fingerprints, calibrated)
+    if order is not None:
+        predictions = predictions.take(to_arrow(np.argsort(rows, kind="stable")))
+    return predictions, is_scored
 
 
 def window_fingerprints(windows: pa.Table) -> UInt:
@@ -92,19 +126,25 @@ def window_fingerprints(windows: pa.Table) -> UInt:
     return row_fingerprints(windows, columns)
 
 
-def _require_match(windows: pa.Table, model: FleetModel) -> None:
-    if windows.num_rows == 0:
-        return
-    sensor = windows["sensor"][0].as_py()
-    if sensor != model.info.sensor:
-        raise InputError(f"the windows are of sensor {sensor!r}, the model of {model.info.sensor!r}")
+def require_match(windows: pa.Table, info: FleetInfo) -> None:
+    """Check that windows of one sensor can be scored with its models.
+
+    Raises
+    ------
+    InputError
+        When sensor or length of the windows differ from the models', or a feature is missing.
+    """
     first = windows.slice(0, 1)
-    length = int((to_numpy(first["window_end"]) - to_numpy(first["window_start"]))[0]) / 1e6
-    if length != model.info.window_seconds:
+    sensor = first["sensor"][0].as_py() if first.num_rows else info.sensor
+    if sensor != info.sensor:
+        raise InputError(f"the windows are of sensor {sensor!r}, the model of {info.sensor!r}")
+    lengths = (to_numpy(first["window_end"]) - to_numpy(first["window_start"])) / 1e6
+    for length in lengths[lengths != info.window_seconds]:
         raise InputError(
             f"sensor {sensor!r}: the windows are {length:g} s long, its models were trained on windows of "
-            f"{model.info.window_seconds:g} s; train again, or aggregate with the same window"
+            f"{info.window_seconds:g} s; train again, or aggregate with the same window"
         )
+    require_features(windows, info.features)
 
 
 def _predictions(
@@ -113,7 +153,7 @@ def _predictions(
     scores: Scores,
     is_young: Bool,
     model: FleetModel,
-    model_version: str,
+    version: pa.Array,
     fingerprints: UInt,
     calibrated: pa.Array,
 ) -> pa.Table:
@@ -128,7 +168,7 @@ def _predictions(
         to_arrow(scores.severity),
         strings(model.info.features).take(to_arrow(scores.top)),
         _contributions(is_anomaly, scores.contributions, model.info.features),
-        constant(model_version, n),
+        version,
         to_arrow(fingerprints.view(np.int64)),
         to_arrow(scores.severity if scores.evidence is None else scores.evidence),
         *_expected_range(X, scores),

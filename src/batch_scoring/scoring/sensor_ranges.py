@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,15 +15,15 @@ from batch_scoring.core.prefetch import computed, prefetched
 from batch_scoring.core.processes import usable_cores
 from batch_scoring.core.stopwatch import stopwatch
 from batch_scoring.detection.model import FleetInfo, FleetModel
-from batch_scoring.detection.score import predict, window_fingerprints
+from batch_scoring.detection.score import predict_known, require_match, window_fingerprints
 from batch_scoring.plant.off import take_off, without_steps
-from batch_scoring.plant.rules import NO_RULES, Domain, judged, marks_of
+from batch_scoring.plant.rules import NO_RULES, Domain, Known, judged, marks_of
 from batch_scoring.scoring.champions import Champions
 from batch_scoring.scoring.recalibration import DayCurves
 from batch_scoring.scoring.totals import scored_totals, sorted_totals, unscored_totals
 from batch_scoring.storage.upsert import Upsert
-from batch_scoring.tables.arrays import Bool, UInt
-from batch_scoring.tables.arrow_arrays import empty_table, positions, to_arrow, to_numpy
+from batch_scoring.tables.arrays import Bool, Int, UInt
+from batch_scoring.tables.arrow_arrays import constant, empty_table, positions, to_arrow, to_numpy
 from batch_scoring.tables.device_ranges import BATCH_ROWS, by_sensor, device_ranges
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import DAILY, MODELS, PREDICTIONS, WINDOW_KEY
@@ -165,7 +167,6 @@ def _score_all(
     readable = [one for one in ranges if one.error is None]
     if not readable:
         return part
-    scored, left, have_models = [], [], []
     # Together: of a thousand sensors each range is small.
     windows = pa.concat_tables([one.windows for one in readable]).combine_chunks()
     windows, are_off, after_off = take_off(windows)
@@ -176,33 +177,37 @@ def _score_all(
         contents = contents ^ marks_of(known, are_off, after_off)
     keys = row_fingerprints(windows, WINDOW_KEY) if stored.size else contents
     pending = np.ones(keys.size, bool) if rescore else stored.differ(keys, contents)
-    end = 0
-    for place, one in enumerate(readable):
-        its_own = slice(end, end := end + one.windows.num_rows)
+    ends = np.cumsum([one.windows.num_rows for one in readable]).tolist()
+    spans = [slice(start, end) for start, end in pairwise([0, *ends])]
+    alike: dict[tuple[Any, ...], list[_Scored]] = {}
+    for one, span in zip(readable, spans, strict=True):
+        if one.info is None or not pending[span].any():
+            continue
         try:
-            its_windows = windows.slice(its_own.start, one.windows.num_rows)
-            new, is_scored = _score(one, its_windows, contents[its_own], pending[its_own], curves)
-            if known and new.num_rows:
-                rows = its_windows.filter(to_arrow(is_scored))
-                new = judged(new, rows, known[place].select(is_scored), are_off[its_own][is_scored])
+            require_match(windows.slice(span.start + int(pending[span].argmax()), 1), one.info)
         except InputError as error:
             part.failed[one.sensor] = str(error)
+        else:
+            model = FleetModel(one.models, one.info)
+            model = model if curves is None else curves.of(one.sensor, one.version, model)
+            alike.setdefault(one.info.kind, []).append(_Scored(span, model, one.version))
+    part.predictions, is_scored = _score(windows, alike.values(), contents, pending)
+    if known:
+        part.predictions = _judged(part.predictions, windows, known, spans, is_scored, are_off)
+    left, have_models = [], []
+    for one, span in zip(readable, spans, strict=True):
+        if one.sensor in part.failed:
             continue
         # Only now: a sensor that fails keeps its predictions.
-        is_fresh = stored.replace(keys[its_own], contents[its_own])
+        is_fresh = stored.replace(keys[span], contents[span])
         if rescore:
-            stored.drop(keys[its_own][is_scored])
-        if not is_scored.all():
-            rest, has_model = _left_of(one, ~is_scored & is_fresh)
+            stored.drop(keys[span][is_scored[span]])
+        if not is_scored[span].all():
+            rest, has_model = _left_of(one, ~is_scored[span] & is_fresh)
             left.append(rest)
             have_models.append(has_model)
-            if not has_model.all():
-                earliest = int(to_numpy(rest["window_start"])[~has_model].min())
-                part.lacking[one.sensor] = min(earliest, part.lacking.get(one.sensor, earliest))
-        scored += [new] if new.num_rows else []
+            _note_lacking(part, one.sensor, to_numpy(rest["window_start"])[~has_model])
         _note_models(part, one)
-    if scored:
-        part.predictions = pa.concat_tables(scored).combine_chunks()
     totals = [scored_totals(part.predictions, lambda sensor, _: champions.states_tail_probability(sensor))]
     if left:
         totals.append(unscored_totals(pa.concat_tables(left), np.concatenate(have_models)))
@@ -216,6 +221,13 @@ def _left_of(range_: _Range, is_left: Bool) -> tuple[pa.Table, Bool]:
     return rest, positions(rest["device"], range_.models["device"].combine_chunks()) >= 0
 
 
+def _note_lacking(part: ScoredPart, sensor: str, starts: Int) -> None:
+    """Note when windows of devices without a model start."""
+    if starts.size:
+        earliest = int(starts.min())
+        part.lacking[sensor] = min(earliest, part.lacking.get(sensor, earliest))
+
+
 def _note_models(part: ScoredPart, range_: _Range) -> None:
     """Add the range's devices with models to those of its sensor."""
     devices = range_.models["device"].combine_chunks()
@@ -225,22 +237,57 @@ def _note_models(part: ScoredPart, range_: _Range) -> None:
     part.modelled[range_.sensor] = copy if earlier is None else pa.concat_arrays([earlier, copy])
 
 
+@dataclass(frozen=True)
+class _Scored:
+    """A range that is scored: its windows' place, and its models."""
+
+    span: slice
+    model: FleetModel
+    version: str
+
+
 def _score(
-    range_: _Range, windows: pa.Table, contents: UInt, pending: Bool, curves: DayCurves | None
+    windows: pa.Table, alike: Iterable[Sequence[_Scored]], contents: UInt, pending: Bool
 ) -> tuple[pa.Table, Bool]:
-    """Score the pending windows; returns the predictions, and which windows they are of, shape (n,)."""
-    is_scored = np.zeros(pending.size, bool)
-    if range_.info is None or not pending.any():
-        return empty_table(PREDICTIONS), is_scored
-    if not pending.all():
-        windows, contents = windows.filter(to_arrow(pending)), contents[pending]
-    model = FleetModel(range_.models, range_.info)
-    if curves is not None:
-        model = curves.of(range_.sensor, range_.version, model)
-    new = predict(windows, model, range_.version, 1, contents)
-    is_scored[pending] = (
-        True
-        if new.num_rows == windows.num_rows
-        else np.isin(contents, to_numpy(new["window_fingerprint"]).view(np.uint64))
-    )
-    return new, is_scored
+    """Score the pending windows, those of models that are alike at once.
+
+    Returns the predictions, in the order of the windows, and which windows they are of, shape (n,).
+    """
+    is_scored, tables, rows = np.zeros(pending.size, bool), [], []
+    for ranges in alike:
+        known, first = np.full(pending.size, -1), 0
+        for one in ranges:
+            mine = pending[one.span]
+            place = positions(windows["device"].slice(one.span.start, mine.size), one.model.devices)
+            known[one.span] = np.where(mine & (place >= 0), place + first, -1)
+            first += len(one.model.devices)
+        versions = [constant(one.version, len(one.model.devices)) for one in ranges]
+        model = FleetModel.join([one.model for one in ranges])
+        new, mine = predict_known(windows, known, model, pa.concat_arrays(versions), contents, 1)
+        is_scored |= mine
+        tables.append(new)
+        rows.append(np.flatnonzero(mine))
+    if len(tables) < 2:
+        return (tables[0] if tables else empty_table(PREDICTIONS)), is_scored
+    order = np.argsort(np.concatenate(rows))
+    return pa.concat_tables(tables).combine_chunks().take(to_arrow(order)), is_scored
+
+
+def _judged(
+    predictions: pa.Table,
+    windows: pa.Table,
+    known: Sequence[Known],
+    spans: Sequence[slice],
+    is_scored: Bool,
+    are_off: Bool,
+) -> pa.Table:
+    """Apply what is known of each range's windows to their predictions."""
+    found, end = [], 0
+    for its_own, span in zip(known, spans, strict=True):
+        mine = is_scored[span]
+        start, end = end, end + int(mine.sum())
+        if end > start:
+            rows = windows.slice(span.start, mine.size).filter(to_arrow(mine))
+            new = predictions.slice(start, end - start)
+            found.append(judged(new, rows, its_own.select(mine), are_off[span][mine]))
+    return pa.concat_tables(found).combine_chunks() if found else predictions

@@ -227,13 +227,13 @@ def aggregate_readings(
     )
 
 
-def feature_matrix(windows: pa.Table, features: Sequence[str]) -> Float:
-    """Collect the features of windows in one matrix, shape (n, d), C-contiguous.
+def require_features(windows: pa.Table, features: Sequence[str]) -> None:
+    """Check that windows have all of the features.
 
     Raises
     ------
     InputError
-        When the table lacks one of the features.
+        When the table lacks one of them.
     """
     missing = [name for name in features if name not in windows.column_names]
     if missing:
@@ -242,6 +242,17 @@ def feature_matrix(windows: pa.Table, features: Sequence[str]) -> Float:
             f"feature {missing[0]!r} is missing in the windows, which have {there}; the models need "
             f"{list(features)}: aggregate with the same features, or train again"
         )
+
+
+def feature_matrix(windows: pa.Table, features: Sequence[str]) -> Float:
+    """Collect the features of windows in one matrix, shape (n, d), C-contiguous.
+
+    Raises
+    ------
+    InputError
+        When the table lacks one of the features.
+    """
+    require_features(windows, features)
     matrix = np.empty((windows.num_rows, len(features)))
     for column, name in enumerate(features):
         matrix[:, column] = to_numpy(windows[name])
