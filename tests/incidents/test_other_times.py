@@ -10,7 +10,7 @@ import pytest
 
 from batch_scoring.incidents.devices import roll_up
 from batch_scoring.incidents.other_times import EXPLAINED, MAX_EXPLAINED
-from batch_scoring.tables.schemas import GAPS, INCIDENTS, TIMESTAMP, windows_schema
+from batch_scoring.tables.schemas import GAPS, INCIDENTS, STAY, TIMESTAMP, windows_schema
 from tests.factories import START, START_US
 from tests.incidents.test_devices import RULES
 
@@ -118,6 +118,7 @@ def test_a_fault_in_one_sensor_is_like_no_other_time(fault):
     [
         pytest.param({"top_feature": "equal_run"}, id="a value that does not change"),
         pytest.param({"beyond_limits": True}, id="beyond a limit"),
+        pytest.param({"top_feature": STAY, "top_value": 4.0, "upper": 1.0}, id="a stay that lasts too long"),
         pytest.param({"evidence": 1.0}, id="low anyway"),
         pytest.param({"warming_up": True}, id="warming up"),
     ],

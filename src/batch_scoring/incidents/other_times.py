@@ -19,7 +19,7 @@ from batch_scoring.incidents.renames import Read, rises_only
 from batch_scoring.incidents.sums import are_of_unit
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, as_rows, distinct, positions, to_arrow, to_numpy
-from batch_scoring.tables.schemas import FLEET_EVENT
+from batch_scoring.tables.schemas import FLEET_EVENT, STAY
 
 # What is explained counts a tenth: below anything unexplained of the same order of magnitude.
 EXPLAINED = 0.1
@@ -84,7 +84,7 @@ def _explanation(
         # Of an event, one that sends another unit says nothing.
         if len(devices) > 1 and known.is_unit[mine].all():
             continue
-        if known.beyond_limits[mine].any():
+        if known.is_never_usual[mine].any():
             return ""
         machine, spans = machines.get(device), known.spans[:, mine]
         text = machine.twin(spans, known.spans[:, known.device == device]) if machine else ""
@@ -113,21 +113,23 @@ class _Known:
     device, sensor : array of shape (n,), str
     spans : array of shape (2, n), int64
         Start and end, microseconds since the epoch.
-    beyond_limits, is_unit : array of shape (n,), bool
+    is_never_usual : array of shape (n,), bool
+        Beyond a limit, or a stay that lasts too long: each of its windows was usual at another time.
+    is_unit : array of shape (n,), bool
     """
 
     device: Any
     sensor: Any
     spans: Int
-    beyond_limits: Bool
+    is_never_usual: Bool
     is_unit: Bool
 
     @classmethod
     def of(cls, incidents: pa.Table) -> _Known:
         device, sensor = (np.array(incidents[name].to_pylist(), object) for name in ("device", "sensor"))
         spans = np.stack([to_numpy(incidents[name]) for name in ("start", "end")])
-        beyond = to_numpy(incidents["beyond_limits"], null=False)
-        return cls(device, sensor, spans, beyond, are_of_unit(incidents))
+        is_never_usual = to_numpy(incidents["beyond_limits"], null=False) | are(incidents["top_feature"], STAY)
+        return cls(device, sensor, spans, is_never_usual, are_of_unit(incidents))
 
     def within(self, row: dict[str, Any], device: str) -> Int:
         """Return the incidents of a device that a row of the list was made of."""
