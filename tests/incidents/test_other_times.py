@@ -74,7 +74,19 @@ def incident(sensor="temperature", first=NOON, device="a", **more):
 def listed(windows, *rows):
     """The list of incidents of one machine, read beside its windows."""
     incidents = pa.Table.from_pylist([*rows], INCIDENTS)
-    return roll_up(incidents, GAPS.empty_table(), RULES, 0, {}, lambda *_: windows).to_pylist()
+    return roll_up(incidents, last_windows(windows), RULES, 0, {}, lambda *_: windows).to_pylist()
+
+
+def last_windows(windows):
+    """The last row of each series of windows; schema GAPS."""
+    of_series = windows.group_by(["device", "sensor"]).aggregate(
+        [("window_end", "max"), ("window_start", "min")]
+    )
+    last = [
+        {"device": device, "sensor": sensor, "state": "last", "start": end, "first_start": start}
+        for device, sensor, end, start in zip(*of_series.to_pydict().values(), strict=True)
+    ]
+    return pa.Table.from_pylist(last, GAPS)
 
 
 def priority(*rows):
@@ -181,7 +193,7 @@ def fleet(sensor, n_others, devices, windows, **more):
     """The list of one incident of each device, in a fleet with others that send that sensor."""
     known = {"sensor": sensor, "state": "last", "start": START, "first_start": START}
     others = [{"device": f"z{number:03}"} | known for number in range(n_others)]
-    gaps = pa.Table.from_pylist([*({"device": name} | known for name in devices), *others], GAPS)
+    gaps = pa.concat_tables([last_windows(windows), pa.Table.from_pylist(others, GAPS)])
     rows = [incident(sensor, device=name, evidence=10.0 + n, **more) for n, name in enumerate(devices)]
     return roll_up(pa.Table.from_pylist(rows, INCIDENTS), gaps, RULES, 0, {}, lambda *_: windows).to_pylist()
 
@@ -191,6 +203,13 @@ def test_only_the_worst_are_looked_at():
     windows = pa.concat_tables([machine(device, stands_still=True) for device in devices])
     found = fleet("temperature", 200, devices, windows)
     assert [row["device"] for row in found if not row["advice"]] == [devices[0]]
+
+
+def test_no_window_is_read_of_machines_with_one_sensor():
+    gaps = last_windows(machine(sensors=["temperature"]))
+    table = pa.Table.from_pylist([incident()], INCIDENTS)
+    (row,) = roll_up(table, gaps, RULES, 0, {}, lambda *_: pytest.fail("read")).to_pylist()
+    assert row["advice"] == ""
 
 
 @pytest.mark.parametrize(("n_still", "is_explained"), [(3, True), (2, True), (1, False), (0, False)])
@@ -213,8 +232,5 @@ def test_a_machine_that_sends_another_unit_says_nothing_of_an_event():
         [machine("a", stands_still=True), machine("b", temperature_mean=50.0), machine("c")]
     )
     rows = [incident(device=name, unit="°C → °F" if name != "a" else None) for name in devices]
-    known = {"sensor": "temperature", "state": "last", "start": START, "first_start": START}
-    gaps = pa.Table.from_pylist([{"device": name} | known for name in devices], GAPS)
-    table = pa.Table.from_pylist(rows, INCIDENTS)
-    (row,) = roll_up(table, gaps, RULES, 0, {}, lambda *_: windows).to_pylist()
+    (row,) = listed(windows, *rows)
     assert (row["kind"], row["advice"].startswith(ADVICE)) == ("fleet_event", True)

@@ -160,7 +160,7 @@ def roll_up(
     ]
     rows = pa.concat_tables(found)
     if read is not None:
-        rows = _explained(rows, explain(incidents, rows, read))
+        rows = _explained(rows, explain(incidents, rows, known, read))
     rows = join_adjoining(_identified(rows, rules.devices), rules.slack_us)
     return _ranked(rows.filter(to_arrow(to_numpy(rows["end"]) >= since)).combine_chunks(), known.now)
 

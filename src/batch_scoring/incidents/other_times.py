@@ -16,6 +16,7 @@ import pyarrow as pa
 from batch_scoring.core.moments import DAY_US, EPOCH, HOUR_US, MICROSECOND, microseconds
 from batch_scoring.incidents.evidence import LEVEL_FROM
 from batch_scoring.incidents.renames import Read, rises_only
+from batch_scoring.incidents.silence import Gaps
 from batch_scoring.incidents.sums import are_of_unit
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import are, as_rows, distinct, positions, to_arrow, to_numpy
@@ -39,7 +40,7 @@ _RANGE = (0.01, 0.99)
 _AGAIN = 0.5
 
 
-def explain(incidents: pa.Table, rows: pa.Table, read: Read) -> dict[int, str]:
+def explain(incidents: pa.Table, rows: pa.Table, gaps: Gaps, read: Read) -> dict[int, str]:
     """Return what explains rows of the list, by their number; of the worst only.
 
     Parameters
@@ -48,6 +49,8 @@ def explain(incidents: pa.Table, rows: pa.Table, read: Read) -> dict[int, str]:
         Schema INCIDENTS with ``advice``.
     rows : pyarrow.Table
         Schema DEVICE_INCIDENTS.
+    gaps : Gaps
+        Of each series one is the last.
     read : callable
         See :func:`~batch_scoring.incidents.level_reading.windows_reader`.
     """
@@ -56,9 +59,13 @@ def explain(incidents: pa.Table, rows: pa.Table, read: Read) -> dict[int, str]:
         return {}
     some = list(as_rows(rows.take(to_arrow(chosen))))
     devices = [one["devices"][:MAX_DEVICES] for one in some]
-    n = [len(names) for names in devices]
-    start, end = (np.repeat(to_numpy(rows[name])[chosen], n) for name in ("start", "end"))
-    windows = read([name for names in devices for name in names], start - _WEEK_US, end + HOUR_US)
+    row = np.repeat(chosen, [len(names) for names in devices])
+    names = pa.array([name for names in devices for name in names], pa.string())
+    has_others = _has_others(names, gaps)
+    if not has_others.any():
+        return {}
+    start, end = (to_numpy(rows[name])[row[has_others]] for name in ("start", "end"))
+    windows = read(names.filter(to_arrow(has_others)).to_pylist(), start - _WEEK_US, end + HOUR_US)
     read_devices = distinct(windows["device"])
     of_windows = positions(windows["device"], read_devices)
     known = _Known.of(incidents)
@@ -72,6 +79,13 @@ def explain(incidents: pa.Table, rows: pa.Table, read: Read) -> dict[int, str]:
         if text:
             found[number] = text
     return found
+
+
+def _has_others(devices: pa.Array, gaps: Gaps) -> Bool:
+    """Mark the devices with more than one sensor; no window of the others is read."""
+    n_sensors = np.bincount(gaps.device[gaps.is_last], minlength=len(gaps.devices))
+    place = positions(devices, gaps.devices)
+    return (place >= 0) & (np.append(n_sensors, 0)[place] > 1)
 
 
 def _explanation(
@@ -128,7 +142,8 @@ class _Known:
     def of(cls, incidents: pa.Table) -> _Known:
         device, sensor = (np.array(incidents[name].to_pylist(), object) for name in ("device", "sensor"))
         spans = np.stack([to_numpy(incidents[name]) for name in ("start", "end")])
-        is_never_usual = to_numpy(incidents["beyond_limits"], null=False) | are(incidents["top_feature"], STAY)
+        is_beyond = to_numpy(incidents["beyond_limits"], null=False)
+        is_never_usual = is_beyond | are(incidents["top_feature"], STAY)
         return cls(device, sensor, spans, is_never_usual, are_of_unit(incidents))
 
     def within(self, row: dict[str, Any], device: str) -> Int:

@@ -97,8 +97,9 @@ def ingest_readings(
     readings, quarantine, read_before = (look.seen for look in looks)
     targets = {"readings": readings, "quarantine": quarantine}
     known = known_rows(read_before, targets, columns=COMPARED)
-    whole = partial(known_rows, read_before, targets)
-    sources = choose_sources(raw_readings, known, chosen.digest, selection, latest, whole)
+    sources = choose_sources(
+        raw_readings, known, chosen.digest, selection, latest, partial(known_rows, read_before, targets)
+    )
     if sources.unreadable and not (sources.pending or known.num_rows):
         raise InputError(next(iter(sources.unreadable.values())))
     before = [f"{text}; {SEE}" for text in refused_before(raw_readings, known, sources)]
