@@ -94,7 +94,7 @@ def test_an_item_without_a_key_or_value_is_refused(text):
         (["--runner-params=is_async=True"], ["--runner-params is_async"]),
         (["--async"], ["--async"]),
         (
-            ["--pipelines=incidents", "--from-nodes=notify", "--to-nodes=find_gaps"],
+            ["--pipelines=incidents", "--from-nodes=notify", "--to-nodes=find_stretches"],
             ["--from-nodes", "--to-nodes"],
         ),
         (

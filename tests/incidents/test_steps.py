@@ -226,7 +226,9 @@ def test_the_pipeline_finds_the_step_in_its_predictions(tmp_path):
     work.predictions.add(pa.table(arrays, schema=PREDICTIONS))
     work.find()
     work.ranking.save(
-        rank_devices(work.incidents.load(), work.gaps.load(), {}, predictions=work.predictions.load())
+        rank_devices(
+            work.incidents.load(), {"gaps": work.gaps.load()}, {}, predictions=work.predictions.load()
+        )
     )
     (row,) = work.ranking.rows("start")
     assert row["start"] == START + timedelta(days=2)

@@ -263,7 +263,7 @@ def test_a_run_that_looked_before_the_incidents_were_made_anew_ranks_the_new_one
     assert work.find(cool_down="96h")
     assert work.rank()
     expected = work.ranking.rows("device")
-    assert not work.ranking.save(rank_devices(stale, work.gaps.load(), {}))
+    assert not work.ranking.save(rank_devices(stale, {"gaps": work.gaps.load()}, {}))
     assert work.ranking.rows("device") == expected
 
 

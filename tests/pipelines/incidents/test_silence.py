@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from batch_scoring.pipelines.incidents.nodes import find_gaps
+from batch_scoring.pipelines.incidents.nodes import find_stretches
 from batch_scoring.tables.schemas import WINDOW_KEYS
 from tests.alerts.events import Recorder
 from tests.factories import START
@@ -30,7 +30,7 @@ class Plant(Work):
         self.windows.add(windows_of({("temp", device): set(range(first, end)) for device in devices}))
 
     def run(self, now: int, **settings: object) -> None:
-        self.gaps.save(find_gaps(self.windows.load(), settings))
+        self.gaps.save(find_stretches(self.windows.load(), self.predictions.load(), settings)["gaps"])
         self.settings = settings
         self.notify(lambda _: [self.sink], (START + now * WINDOW).isoformat())
 

@@ -54,7 +54,7 @@ class Work:
 
     def rank(self, **settings: Any) -> bool:
         """Run the node; whether it committed anything."""
-        return self.ranking.save(rank_devices(self.incidents.load(), self.gaps.load(), settings))
+        return self.ranking.save(rank_devices(self.incidents.load(), {"gaps": self.gaps.load()}, settings))
 
     def notify(self, open_sinks: Any, at: str, **settings: Any) -> int:
         """Rank, and run the node; how often it wrote the ledger. Single windows are told, too."""

@@ -62,7 +62,7 @@ class Fleet(Work):
         sink, settings = Recorder(), {"max_age": max_age, "outliers": True, "warming_up": True}
         incidents, gaps = self.tables["incidents"].load(), self.tables["gaps"].load()
         ranked = self.tables["device_incidents"]
-        ranked.save(rank_devices(incidents, gaps, {"ranked_days": 90}))
+        ranked.save(rank_devices(incidents, {"gaps": gaps}, {"ranked_days": 90}))
         for update in notify(ranked.load(), settings, at(step))(lambda _: [sink]):
             self.tables["notifications"].save(update)
         return [message["change"] for message in sink.got]

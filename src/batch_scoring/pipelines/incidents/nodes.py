@@ -23,34 +23,23 @@ from batch_scoring.operations.annotations import NOTHING_WRITTEN, Annotations
 from batch_scoring.storage.row_table import RowTable, Update
 
 
-def find_gaps(windows: RowTable, parameters: dict[str, Any]) -> Update:
-    """Return the update of the gaps between windows with what was aggregated since they were found last.
+def find_stretches(windows: RowTable, predictions: RowTable, parameters: dict[str, Any]) -> dict[str, Update]:
+    """Return the updates of the gaps between windows, and of how long machines stay at their levels.
 
     Parameters
     ----------
     windows : RowTable
         The columns WINDOW_KEYS and features.
+    predictions : RowTable
+        Schema PREDICTIONS.
     parameters : dict
         See :class:`~batch_scoring.incidents.settings.IncidentParameters`.
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
-    return partial(update_gaps, windows, settings.roll_up_rules.silence.after_us)
-
-
-def find_stays(predictions: RowTable) -> Update:
-    """Return the update of how long machines stay at their levels with what was scored since.
-
-    Parameters
-    ----------
-    predictions : RowTable
-        Schema PREDICTIONS.
-    """
-    return partial(update_stays, predictions)
-
-
-def find_stretches(windows: RowTable, predictions: RowTable, parameters: dict[str, Any]) -> dict[str, Update]:
-    """Return the updates of the gaps and the stays; see :func:`find_gaps` and :func:`find_stays`."""
-    return {"gaps": find_gaps(windows, parameters), "stays": find_stays(predictions)}
+    return {
+        "gaps": partial(update_gaps, windows, settings.roll_up_rules.silence.after_us),
+        "stays": partial(update_stays, predictions),
+    }
 
 
 def find_incidents(
@@ -91,19 +80,20 @@ def find_incidents(
 
 def rank_devices(
     incidents: RowTable,
-    gaps: RowTable,
+    stretches: Mapping[str, RowTable],
     parameters: dict[str, Any],
     annotations: Annotations = NOTHING_WRITTEN,
     predictions: RowTable | None = None,
     windows: RowTable | None = None,
-    stays: RowTable | None = None,
 ) -> Update:
     """Return the update of the ranked incidents of devices, silence among them.
 
     Parameters
     ----------
-    incidents, gaps : RowTable
-        Schemas INCIDENTS and GAPS.
+    incidents : RowTable
+        Schema INCIDENTS.
+    stretches : mapping of str to RowTable
+        ``gaps``, schema GAPS; and perhaps ``stays``, schema STAYS.
     parameters : dict
         See :class:`~batch_scoring.incidents.settings.IncidentParameters`.
     annotations : Annotations, optional
@@ -112,8 +102,6 @@ def rank_devices(
         Schema PREDICTIONS: they show which incidents are steps to another level.
     windows : RowTable, optional
         The columns WINDOW_KEYS and features: they show whether a silent device was renamed.
-    stays : RowTable, optional
-        Schema STAYS: they show which machines stay at a level for too long.
 
     Returns
     -------
@@ -123,21 +111,9 @@ def rank_devices(
     """
     settings = read_parameters(IncidentParameters, parameters, "incidents")
     rules = replace(settings.roll_up_rules, calendar=annotations.calendar, devices=annotations.devices)
+    gaps, stays = stretches["gaps"], stretches.get("stays")
     warn_of_unknown_names(rules.calendar, rules.devices, gaps)
     return partial(update_ranking, incidents, gaps, rules, settings.ranked_days, predictions, windows, stays)
-
-
-def rank_with_stretches(
-    incidents: RowTable,
-    stretches: Mapping[str, RowTable],
-    parameters: dict[str, Any],
-    annotations: Annotations,
-    predictions: RowTable,
-    windows: RowTable,
-) -> Update:
-    """Return what :func:`rank_devices` does with the tables ``gaps`` and ``stays``."""
-    gaps, stays = stretches["gaps"], stretches["stays"]
-    return rank_devices(incidents, gaps, parameters, annotations, predictions, windows, stays)
 
 
 def notify(

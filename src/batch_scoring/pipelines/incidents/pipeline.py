@@ -2,12 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from batch_scoring.pipelines.incidents.nodes import (
-    find_incidents,
-    find_stretches,
-    notify,
-    rank_with_stretches,
-)
+from batch_scoring.pipelines.incidents.nodes import find_incidents, find_stretches, notify, rank_devices
 
 
 def create_pipeline(**_: object) -> Pipeline:
@@ -30,10 +25,10 @@ def create_pipeline(**_: object) -> Pipeline:
                 func=find_stretches,
                 inputs=["windows", "predictions", "params:incidents"],
                 outputs="stretches",
-                name="find_gaps",
+                name="find_stretches",
             ),
             Node(
-                func=rank_with_stretches,
+                func=rank_devices,
                 inputs=[
                     "incidents",
                     "stretches",
