@@ -86,6 +86,7 @@ def prediction_rows(
         "warming_up": [young] * len(kept),
         "calibrated": [None] * len(kept),
         "rule": [None] * len(kept),
+        "may_stay": [None] * len(kept),
     }
     return pa.table(rows, PREDICTIONS)
 

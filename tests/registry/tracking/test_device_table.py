@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from itertools import chain
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -100,7 +101,7 @@ def test_of_a_combined_model_each_list_is_named_by_the_features_that_it_is_of():
     curves = {"distance_curve": [1.0] * N_NUMBERS, "svm_curve": [1.0] * N_NUMBERS, "curve": [1.0] * N_BOTH}
     # Two levels of three features: where they begin and end, then center and spread in five states.
     levels = [0.0, 90.0, 2.0, 110.0, *[1.0] * 30]
-    more = {"time_zone": "UTC", "fit_version": 3, "levels": levels}
+    more = {"time_zone": "UTC", "fit_version": 3, "levels": levels, "may_stay": [9.5, np.inf]}
     table = pa.Table.from_pylist([{**row, **own, **curves, **more}], schema=COMBINED)
     info = FleetInfo("vibration", ("mean", "std", "equal_run"), 300.0, {}, detector="combined")
 
@@ -111,5 +112,7 @@ def test_of_a_combined_model_each_list_is_named_by_the_features_that_it_is_of():
     assert [numbers[f"center of {name}"] for name in info.features] == own["center"]
     assert numbers["kind"] == "plain"
     assert [numbers[f"level {n} of mean"] for n in (1, 2)] == [[0.0, 2.0], [90.0, 110.0]]
+    # At the other level training has shown too few stays.
+    assert (numbers["hours usual at level 1"], numbers.get("hours usual at level 2")) == (9.5, None)
     assert [*chain(*numbers["support_vectors"])] == row["support_vectors"]
     assert {len(vector) for vector in numbers["support_vectors"]} == {2}

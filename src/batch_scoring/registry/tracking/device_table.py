@@ -124,6 +124,8 @@ def model_numbers(models: FleetFile, device: str) -> dict[str, Any]:
         bounds = zip(levels.low[0].tolist(), levels.high[0].tolist(), strict=True)
         # Where the mean stays at each; center and spread above are those of all windows.
         numbers |= {f"level {number} of mean": list(both) for number, both in enumerate(bounds, 1)}
+        hours = enumerate(row.get("may_stay") or (), 1)
+        numbers |= {f"hours usual at level {number}": one for number, one in hours if np.isfinite(one)}
     if "support_vectors" not in row:
         return numbers
     d = len(row["mean"])
