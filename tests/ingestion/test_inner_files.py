@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
-from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ import pytest
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion import archives
 from batch_scoring.ingestion.archives import members, unpack
+from batch_scoring.ingestion.file_formats import readable_form
 from batch_scoring.ingestion.inner_files import inner_files
 from batch_scoring.ingestion.settings import IngestSettings
 from batch_scoring.ingestion.source_files import list_source_files
@@ -55,13 +55,15 @@ def test_the_files_of_an_archive_are_listed_and_unpacked_under_names_of_ours(tmp
         tarred(place, "w" if name == "a.tar" else "w:gz", **FILES)
     assert members(str(place)) == ["x/a.csv", "b.csv"]
     (file,) = list_source_files(str(place))
-    with ExitStack() as stack:
-        found = inner_files(file, IngestSettings(), stack)
-        assert [one.name for one in found] == [f"{name}/b.csv", f"{name}/x/a.csv"]
-        for one in found:
-            with one.opened() as path:
-                assert Path(path).read_text() == FILES[one.path.removeprefix(f"{place}/")]
-        assert not any(one.has_changed() for one in found)
+    found = inner_files(file, IngestSettings(), tmp_path)
+    assert [one.name for one in found] == [f"{name}/b.csv", f"{name}/x/a.csv"]
+    for one in found:
+        with one.opened() as path:
+            assert Path(path).read_text() == FILES[one.path.removeprefix(f"{place}/")]
+    assert not any(one.has_changed() for one in found)
+    place.touch()
+    assert all(one.has_changed() for one in inner_files(file, IngestSettings(), tmp_path))
+    assert not any(one.has_changed() for one in found)  # their bytes are those that were listed
 
 
 @pytest.mark.parametrize("name", ["../b.csv", "x/../../b.csv", "/b.csv", "C:\\b.csv", "..\\b.csv"])
@@ -164,8 +166,54 @@ def test_parquet_in_an_archive_is_parquet(tmp_path: Path):
         zipped(**{f"{n}.parquet": written(long_table(), pq.write_table) for n in "ab"})
     )
     (file,) = list_source_files(str(tmp_path / "a.zip"))
-    with ExitStack() as stack:
-        found = inner_files(file, IngestSettings(), stack)
-        assert [one.format for one in found] == ["parquet", "parquet"]
-        with found[0].opened() as path:
-            assert pq.read_table(path).equals(pa.table(long_table()))
+    found = inner_files(file, IngestSettings(), tmp_path)
+    assert [one.format for one in found] == ["parquet", "parquet"]
+    with found[0].opened() as path:
+        assert pq.read_table(path).equals(pa.table(long_table()))
+
+
+def test_a_tar_that_ends_with_a_workbook_or_a_zip_is_no_zip(tmp_path: Path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, content in {"a.csv": b"1", "b.zip": zipped(**{"c.csv": "2"})}.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    assert members(str(tmp_path / "a.tar")) == ["a.csv", "b.zip"]
+
+
+def test_files_in_a_zip_below_a_dot_or_with_backslashes_have_plain_names(tmp_path: Path):
+    (tmp_path / "a.zip").write_bytes(zipped(**{"./a.csv": "1", "p\\b.csv": "2", "./.c.csv": "3"}))
+    assert members(str(tmp_path / "a.zip")) == ["a.csv", "p/b.csv"]
+    assert list(unpack(str(tmp_path / "a.zip"), ["p/b.csv"], tmp_path)) == ["p/b.csv"]
+
+
+def test_names_that_are_not_utf_8_stay_apart(tmp_path: Path):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.GNU_FORMAT, encoding="latin-1") as archive:
+        for name in ("p\xe4.csv", "p\xfc.csv"):
+            archive.addfile(tarfile.TarInfo(name))
+    assert members(str(tmp_path / "a.tar")) == ["p\xe4.csv", "p\xfc.csv"]
+
+
+def test_a_broken_file_in_an_archive_is_why_it_is_refused(tmp_path: Path):
+    content = bytearray(zipped(**FILES))
+    content[content.index(b"b.csv") + 10] ^= 0xFF
+    (tmp_path / "a.zip").write_bytes(content)
+    (file,) = list_source_files(str(tmp_path / "a.zip"))
+    assert inner_files(file, IngestSettings(), tmp_path) == [file]
+    with pytest.raises(InputError, match="cannot be unpacked"):
+        readable_form(file.path, file.format, IngestSettings(), tmp_path)
+
+
+@pytest.mark.slow
+def test_many_archives_keep_no_file_open_each(store: Store, tmp_path: Path):
+    resource = pytest.importorskip("resource")
+    n_archives = 100
+    for number in range(n_archives):
+        files = {f"{one}.csv": csv(row(0, f"{one}{number}")) for one in "ab"}
+        (tmp_path / f"{number}.zip").write_bytes(zipped(**files))
+    there, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/dev/fd").iterdir())) + 60, most))
+    try:
+        assert store.ingest(tmp_path)["stored"] == 2 * n_archives
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (there, most))

@@ -68,7 +68,8 @@ def unpack(path: str, names: Collection[str], folder: Path) -> dict[str, str]:
 
 def _entries(path: str) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
     """Yield the files of an archive: name, bytes, and what opens it; links and devices are left out."""
-    if zipfile.is_zipfile(path):
+    # A .tar that ends with a .zip or a workbook looks like a .zip, too.
+    if zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
         with zipfile.ZipFile(path) as packed:
             for one in packed.infolist():
                 if one.flag_bits & 1:
@@ -76,14 +77,24 @@ def _entries(path: str) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
                         f"{path}: is encrypted; unpack it with its password, and name the folder"
                     )
                 if not one.is_dir():
-                    yield one.filename, one.file_size, partial(packed.open, one)
+                    # Some programs on Windows write its separators.
+                    name = one.filename.replace("\\", "/").removeprefix("./")
+                    yield name, one.file_size, partial(packed.open, one)
         return
     with tarfile.open(path) as archive:
         for member in archive:
             if member.isreg():
-                name = member.name.removeprefix("./").encode("utf-8", "surrogateescape")
                 opened: Any = partial(archive.extractfile, member)
-                yield name.decode("utf-8", "replace"), member.size, opened
+                yield _text(member.name.removeprefix("./")), member.size, opened
+
+
+def _text(name: str) -> str:
+    """Return a name in which the bytes that are no UTF-8 are letters: two names stay two."""
+    encoded = name.encode("utf-8", "surrogateescape")
+    try:
+        return encoded.decode()
+    except UnicodeDecodeError:
+        return encoded.decode("latin-1")
 
 
 @contextmanager

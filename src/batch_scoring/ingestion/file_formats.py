@@ -199,9 +199,10 @@ def _only_member(path: str, folder: Path) -> str:
     from batch_scoring.ingestion.archives import unpack
 
     names = archived(path)
+    copies = unpack(path, names, _new_folder(folder))  # where one of several is broken, this says so
     if len(names) > 1:
         raise InputError(f"{path}: holds {len(names)} files; expected one here: unpack it")
-    return unpack(path, names, _new_folder(folder))[names[0]]
+    return copies[names[0]]
 
 
 def _parquet_of_arrow(path: str, _: IngestSettings, folder: Path) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.ingestion.archives import unpack
 from batch_scoring.ingestion.file_formats import archived
 from batch_scoring.ingestion.settings import IngestSettings
@@ -22,14 +22,15 @@ class InnerFile(SourceFile):
 
     Attributes
     ----------
-    whole : SourceFile
-        The archive or workbook.
     copy : str
         Where its bytes are, unpacked.
+    was_replaced : bool
+        Whether the archive was replaced or deleted after it was listed, until it was unpacked. What happens
+        to it afterwards is of the next run.
     """
 
-    whole: SourceFile
     copy: str
+    was_replaced: bool
 
     @contextmanager
     def opened(self) -> Iterator[str]:
@@ -37,14 +38,14 @@ class InnerFile(SourceFile):
         yield self.copy
 
     def has_changed(self) -> bool:
-        """Whether the archive was replaced or deleted since it was listed."""
-        return self.whole.has_changed()
+        """Whether its bytes may be others than those of the archive that was listed."""
+        return self.was_replaced
 
 
 def inner_files(
     file: SourceFile,
     settings: IngestSettings,
-    stack: ExitStack,
+    folder: Path,
     chosen: Callable[[Sequence[str]], Collection[str]] = set,
 ) -> Sequence[SourceFile]:
     """Return the files of readings in an archive or workbook, by name; the file itself where it is one.
@@ -55,8 +56,8 @@ def inner_files(
     ----------
     file : SourceFile
     settings : IngestSettings
-    stack : ExitStack
-        Until it is closed, the files can be read.
+    folder : Path
+        Takes them; as long as it is there, the files can be read.
     chosen : callable, optional
         Returns which of their names to unpack; all by default.
     """
@@ -64,14 +65,15 @@ def inner_files(
     if not is_book and file.format != "archive":
         return [file]
     try:
-        path = stack.enter_context(file.opened())
-        names = sheets_alike(path, settings.sheet) if is_book else archived(path)
-        names.sort(key=lambda name: name.encode())
-        if len(names) < (1 if is_book else 2):
-            return [file]
-        folder = stack.enter_context(scratch_folder(settings.temp_directory))
-        copies = (write_sheets if is_book else unpack)(path, chosen(names), folder)
-    except InputError:
+        with file.opened() as path:
+            names = sheets_alike(path, settings.sheet) if is_book else archived(path)
+            names.sort(key=lambda name: name.encode())
+            if len(names) < (1 if is_book else 2):
+                return [file]
+            mine = Path(tempfile.mkdtemp(dir=folder))
+            copies = (write_sheets if is_book else unpack)(path, chosen(names), mine)
+        was_replaced = file.has_changed()
+    except (InputError, OSError):
         return [file]
     return [
         InnerFile(
@@ -81,8 +83,8 @@ def inner_files(
             changed_ns=file.changed_ns,
             clock=file.clock,
             within=file.name,
-            whole=file,
             copy=copies.get(name, ""),
+            was_replaced=was_replaced,
         )
         for name in names
     ]

@@ -159,7 +159,7 @@ def _naming_sheets(found: Inspection, name: str, others: Sequence[str]) -> Inspe
 def _inspected(files: Sequence[SourceFile], present: Mapping[str, Any]) -> Inspection:
     with ExitStack() as stack:
         folder = stack.enter_context(scratch_folder(present.get("temp_directory")))
-        files = _with_inner(files, present, stack)
+        files = _with_inner(files, present, folder)
         chosen = _spread(files)
         samples, first_error = [], None
         for file in chosen:
@@ -202,7 +202,7 @@ def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, An
 
 
 def _with_inner(
-    files: Sequence[SourceFile], present: Mapping[str, Any], stack: ExitStack
+    files: Sequence[SourceFile], present: Mapping[str, Any], folder: Path
 ) -> Sequence[SourceFile]:
     """Return files, of archives and workbooks those in them; of many, of the ones to look at."""
     if all(one.format not in ("archive", "workbook") for one in _spread(files)):
@@ -211,7 +211,7 @@ def _with_inner(
         settings = read_settings(present)
     except InputError:
         return files  # reading them says why
-    return [file for one in _spread(files) for file in inner_files(one, settings, stack, _spread)]
+    return [file for one in _spread(files) for file in inner_files(one, settings, folder, _spread)]
 
 
 def _spread(files: Sequence[T]) -> list[T]:

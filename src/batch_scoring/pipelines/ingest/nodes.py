@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import scheduled_time
+from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.ingestion.erasure import leave_out, read_erased
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.ingestion.new_devices import are_too_many, refuse_new_devices
@@ -210,7 +211,8 @@ def _in_parts(
         return [[one] for one in pending]
     from batch_scoring.ingestion.inner_files import inner_files
 
-    return [[replace(one, file=file) for file in inner_files(one.file, settings, stack)] for one in pending]
+    folder = stack.enter_context(scratch_folder(settings.temp_directory))
+    return [[replace(one, file=file) for file in inner_files(one.file, settings, folder)] for one in pending]
 
 
 def _source_rows(
