@@ -205,6 +205,20 @@ def test_a_broken_file_in_an_archive_is_why_it_is_refused(tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_refused_rows_go_when_an_archive_has_one_file_now_or_had_one(store: Store, tmp_path: Path):
+    place = tmp_path / "a.zip"
+    for files, refused in (
+        (FILES, ["a.zip/b.csv"]),
+        ({"b.csv": FILES["b.csv"]}, ["a.zip"]),
+        (FILES, ["a.zip/b.csv"]),
+        ({"x/a.csv": FILES["x/a.csv"]}, []),
+    ):
+        place.write_bytes(zipped(**files))
+        store.ingest(place)
+        assert [one["source"] for one in store.quarantine()] == refused
+
+
+@pytest.mark.slow
 def test_many_archives_keep_no_file_open_each(store: Store, tmp_path: Path):
     resource = pytest.importorskip("resource")
     n_archives = 100

@@ -30,11 +30,17 @@ def replace_quarantine(rows: PlainRows | StagingArea, read: Mapping[int, SourceF
     """Return the update that stores the refused rows of the files read instead of their earlier ones."""
 
     def update(table: RowTable) -> Change:
-        names = sorted(source.name for source in read.values())
-        # An event names the file first, and so does what is in an archive, which may have other files now.
+        # An event names the file first, and so does what is in an archive, which may have other files now;
+        # with one file it is named itself.
+        wholes = {
+            source.within or source.name
+            for source in read.values()
+            if source.within or source.format in ("archive", "workbook")
+        }
+        names = sorted({source.name for source in read.values()} | wholes)
         inner = tuple(
             [f"{source.name}: " for source in read.values() if source.format == "events"]
-            + sorted({f"{source.within}/" for source in read.values() if source.within})
+            + sorted(f"{whole}/" for whole in wholes)
         )
         files = [file for file in table.files() if _may_have(file, [*names, *inner])]
 
