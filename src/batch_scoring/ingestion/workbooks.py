@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from fnmatch import fnmatchcase
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,15 @@ logger = logging.getLogger(__name__)
 
 # Titles stand above the header; more lines are rows.
 _HEAD_ROWS = 20
+# How a number, or a time, begins.
+_NUMBER = re.compile(r"\s*[-+.,]?\d")
 
 
 def sheet_names(path: str) -> list[str]:
     """Return the names of the sheets of a workbook; none of what is no workbook."""
     try:
         with _opened(path) as book:
-            return list(book.sheet_names)
+            return _names(book)
     except InputError:
         return []
 
@@ -46,7 +48,7 @@ def sheets_alike(path: str, sheet: str | None) -> list[str]:
     with _opened(path) as book:
         heads = {
             name: _header(book.get_sheet_by_name(name))
-            for name in book.sheet_names
+            for name in _names(book)
             if fnmatchcase(name, str(sheet))
         }
     most = max(Counter(filter(None, heads.values())).items(), key=lambda one: one[1], default=((), 0))[0]
@@ -70,7 +72,7 @@ def write_sheets(path: str, names: Collection[str], folder: Path) -> dict[str, s
 def csv_of_workbook(path: str, settings: IngestSettings, folder: Path) -> str:
     """Write a sheet as CSV; its rows keep their numbers."""
     with _opened(path) as book:
-        names = book.sheet_names
+        names = _names(book)
         name = names[0] if settings.sheet is None else settings.sheet
         if is_pattern(name):
             name = next((one for one in names if fnmatchcase(one, name)), name)
@@ -97,11 +99,27 @@ def _opened(path: str) -> Iterator[Any]:
         raise InputError(f"{path}: not a workbook that can be read ({error}); save it as CSV") from None
 
 
+def _names(book: Any) -> list[str]:
+    """Return the names of the sheets with cells: a drawing may have one of its own."""
+    from python_calamine import SheetTypeEnum
+
+    return [one.name for one in book.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet]
+
+
 def _header(sheet: Any) -> tuple[str, ...]:
-    """Return the first of the widest rows at the top of a sheet; none where no row has two cells."""
-    rows = [tuple(map(_cell_text, row)) for row in islice(sheet.to_python(skip_empty_area=False), _HEAD_ROWS)]
-    widest = max(rows, key=lambda row: sum(map(bool, row)), default=())
-    return widest if sum(map(bool, widest)) > 1 else ()
+    """Return the names of the columns of a sheet, in order; none where no row has two cells.
+
+    That is the row at its top with the most texts: rows of readings have numbers and times, and may have more
+    cells than a header that names no index, or no remarks.
+    """
+    rows = [
+        [text for text in map(_cell_text, row) if text.strip()]
+        for row in sheet.to_python(skip_empty_area=False, nrows=_HEAD_ROWS)
+    ]
+    if max(map(len, rows), default=0) < 2:
+        return ()
+    named = max(rows, key=lambda row: sum(not _NUMBER.match(text) for text in row))
+    return tuple(sorted(text.strip().casefold() for text in named))
 
 
 def _file_name(sheet: str) -> str:
