@@ -124,6 +124,33 @@ def test_a_time_that_is_two_or_none_is_refused(tmp_path, time, said):
         in_berlin(tmp_path, f"a,s,{time},2026-12-01")
 
 
+@pytest.mark.parametrize(
+    ("zone", "day", "begins", "hours"),
+    [
+        ("America/Santiago", "2026-09-06", "2026-09-06T04:00Z", 23),  # from 24:00 on to 1:00
+        ("America/Santiago", "2026-09-05", "2026-09-05T04:00Z", 24),
+        ("Atlantic/Azores", "2026-10-25", "2026-10-25T00:00Z", 25),  # from 1:00 back to 0:00
+        ("Atlantic/Azores", "2026-10-24", "2026-10-24T00:00Z", 24),
+    ],
+)
+def test_a_day_begins_with_its_first_moment_where_clocks_change_at_midnight(
+    tmp_path, zone, day, begins, hours
+):
+    path = written(tmp_path, f"device,sensor,first,last\na,s,{day},{day}\n")
+    (row,) = read_labels(path, zone=zone).to_pylist()
+    start = datetime.fromisoformat(begins)
+    assert (row["start"], row["end"]) == (start, start + timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(
+    ("zone", "days"), [("UTC", "2026-01-05,9999-12-31"), ("Asia/Tokyo", "0001-01-01,2026-01-05")]
+)
+def test_a_day_beyond_all_times_is_refused(tmp_path, zone, days):
+    path = written(tmp_path, f"device,sensor,first,last\na,s,{days}\n")
+    with pytest.raises(InputError, match="is not valid; expected a time of the years 2 to 9998"):
+        read_labels(path, zone=zone)
+
+
 def test_a_zone_that_is_none_is_refused(tmp_path):
     path = written(tmp_path, f"{HEADER}\na,s,2026-01-05,2026-01-06\n")
     with pytest.raises(DatasetError, match=r"ingest\.timezone: 'Berlin' is not a time zone"):

@@ -80,7 +80,7 @@ class WrittenRow:
         begin = next(name for name in BEGIN if name in self.values)
         stop = next(name for name in END if name in self.values)
         # A date without a time is that whole day.
-        is_day = stop == "last" and len(str(self.values[stop]).strip()) <= len("2026-01-05")
+        is_day = stop == "last" and _is_date(self.values[stop])
         start, end = self._time(begin, zone), self._time(stop, zone, timedelta(days=int(is_day)))
         if stop == "last" and not is_day:
             end += timedelta(microseconds=1)
@@ -96,18 +96,28 @@ class WrittenRow:
         value, where = self.values[column], f"{self.where}, column {column!r}"
         if value is None or isinstance(value, (int, float)):
             raise InputError(f"{where}: expected a time, got {value!r}")
-        time = read_time(value, where) + later
-        if zone == "UTC" or _has_offset(value):
-            return time
-        local = time.replace(tzinfo=ZoneInfo(zone))
-        first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
-        if first != second:
+        try:
+            time = read_time(value, where) + later
+            if zone == "UTC" or _has_offset(value):
+                return time
+            local = time.replace(tzinfo=ZoneInfo(zone))
+            first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+        except OverflowError:
+            raise InputError(
+                f"{where}: {value} is not valid; expected a time of the years 2 to 9998, such as 2026-01-05"
+            ) from None
+        # A day begins with its first moment, also where clocks change at midnight.
+        if first != second and not _is_date(value):
             what = "comes twice" if first < second else "is left out"
             raise InputError(
                 f"{where}: {value} {what} in {zone}, where clocks change; expected a time with its offset, "
                 f"such as {first.astimezone(ZoneInfo(zone)).isoformat(timespec='minutes')}"
             )
         return first
+
+
+def _is_date(value: Any) -> bool:
+    return len(str(value).strip()) <= len("2026-01-05")
 
 
 def _has_offset(value: Any) -> bool:
