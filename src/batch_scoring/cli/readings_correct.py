@@ -30,6 +30,7 @@ _OF_DEVICES = (
     "train_status",
     "incidents",
     "gaps",
+    "stays",
     "device_incidents",
     "notifications",
     "drift",
