@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 import tarfile
 import zipfile
 from pathlib import Path
@@ -185,6 +186,15 @@ def test_files_in_a_zip_below_a_dot_or_with_backslashes_have_plain_names(tmp_pat
     (tmp_path / "a.zip").write_bytes(zipped(**{"./a.csv": "1", "p\\b.csv": "2", "./.c.csv": "3"}))
     assert members(str(tmp_path / "a.zip")) == ["a.csv", "p/b.csv"]
     assert list(unpack(str(tmp_path / "a.zip"), ["p/b.csv"], tmp_path)) == ["p/b.csv"]
+
+
+def test_a_link_in_a_zip_is_left_out(tmp_path: Path):
+    link = zipfile.ZipInfo("link.csv")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.csv", "1")
+        archive.writestr(link, "/etc/passwd")
+    assert members(str(tmp_path / "a.zip")) == ["a.csv"]
 
 
 def test_names_that_are_not_utf_8_stay_apart(tmp_path: Path):

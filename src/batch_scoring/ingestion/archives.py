@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import re
 import shutil
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -76,7 +77,7 @@ def _entries(path: str) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
                     raise InputError(
                         f"{path}: is encrypted; unpack it with its password, and name the folder"
                     )
-                if not one.is_dir():
+                if not (one.is_dir() or stat.S_ISLNK(one.external_attr >> 16)):
                     # Some programs on Windows write its separators.
                     name = one.filename.replace("\\", "/").removeprefix("./")
                     yield name, one.file_size, partial(packed.open, one)
