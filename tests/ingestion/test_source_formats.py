@@ -10,7 +10,7 @@ from batch_scoring.ingestion.source_formats import RELATIONS, raw_relation
 
 
 def test_every_suffix_is_of_a_format_that_can_be_opened():
-    assert set(FORMATS.values()) == {*RELATIONS, *CONVERSIONS, "zip"}
+    assert set(FORMATS.values()) == {*RELATIONS, *CONVERSIONS, "archive"}
     assert {made for _, made in CONVERSIONS.values()} <= set(RELATIONS)
 
 
