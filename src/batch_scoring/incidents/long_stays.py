@@ -17,6 +17,8 @@ from batch_scoring.tables.arrow_arrays import constant, empty_table, positions, 
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS, STAY
 
+# A limit that is longer says nothing, hours: a century. The longest tails exceed what a time can hold.
+_LONGEST = 1e6
 # What a stay counts at the length from which it is too long; ten times as long it counts twice as much.
 _EVIDENCE = 1.5
 
@@ -52,7 +54,7 @@ def long_stays(stays: pa.Table, known: Gaps, devices: Devices, calendar: Calenda
     goes_on = np.append(series[1:] == series[:-1], False)[: series.size]
     end, has_ended = to_numpy(stays["end"], null=known.now), to_numpy(stays["end"].is_valid()) | goes_on
     end = np.where(goes_on, np.minimum(end, np.append(start[1:], 0)[: start.size]), end)
-    rows = np.flatnonzero((series >= 0) & np.isfinite(to_numpy(stays["may_stay"])))
+    rows = np.flatnonzero((series >= 0) & (to_numpy(stays["may_stay"]) < _LONGEST))
     if not rows.size:
         return empty_table(INCIDENTS)
     stays = stays.take(to_arrow(rows)).combine_chunks()
