@@ -2,18 +2,24 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pyarrow as pa
 import pytest
 
+from batch_scoring.core.moments import microseconds
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.devices import roll_up
 from batch_scoring.incidents.expected import expected_words
+from batch_scoring.incidents.ranking import update_ranking
+from batch_scoring.incidents.start import UNTIL
 from batch_scoring.plant.devices import Devices
-from batch_scoring.tables.schemas import CALENDAR, GAPS, STAYS
+from batch_scoring.storage.row_table import Change
+from batch_scoring.tables.schemas import CALENDAR, GAPS, INCIDENTS, STAYS
 from tests.factories import START
 from tests.incidents.test_devices import RULES, incidents
 from tests.plant.test_devices import known
+from tests.tables_on_disk import TableOnDisk
 
 HOUR = timedelta(hours=1)
 
@@ -48,6 +54,10 @@ def listed(*stays, gaps, **rules):
     return roll_up(incidents(), gaps, replace(RULES, **rules), 0, stays=rows).to_pylist()
 
 
+def put(change, _):
+    return change
+
+
 def spans(rows):
     return [((row["start"] - START) / HOUR, (row["end"] - START) / HOUR, row["state"]) for row in rows]
 
@@ -60,7 +70,8 @@ def test_it_begins_when_the_stay_is_longer_than_usual():
     assert row["level"] == "medium"
 
 
-@pytest.mark.parametrize(("now", "may_stay"), [(5, 4.0), (500, float("inf"))])
+# The longest tails are longer than a time can hold.
+@pytest.mark.parametrize(("now", "may_stay"), [(5, 4.0), (500, float("inf")), (500, 1e10), (500, 1e300)])
 def test_a_stay_that_is_usual_is_none(now, may_stay):
     assert listed(stay(1, may_stay=may_stay), gaps=gaps_until(now)) == []
 
@@ -79,6 +90,23 @@ def test_it_keeps_its_id_while_it_lasts():
 def test_it_ends_where_the_sensor_is_silent():
     assert listed(stay(1), gaps=gaps_until(30, (4, 6))) == []
     assert spans(listed(stay(1), gaps=gaps_until(30, (9, 11)))) == [(5, 9, "closed")]
+
+
+@pytest.mark.parametrize("end", [None, 24 * 100 - 1])
+def test_a_silence_ended_it_however_long_ago(tmp_path, end):
+    gaps = gaps_until(24 * 100, (3, 5))
+    names = ("incidents", "gaps", "stays", "ranked")
+    tables = {name: TableOnDisk(tmp_path / name, "start") for name in names}
+    rows = {
+        "incidents": (INCIDENTS, incidents(), {UNTIL: microseconds(START + timedelta(days=100))}),
+        "gaps": (GAPS, gaps, {}),
+        "stays": (STAYS, pa.Table.from_pylist([stay(1, end)], STAYS), {}),
+    }
+    for name, (schema, table, progress) in rows.items():
+        tables[name].save(partial(put, Change(schema, [[table]], progress)))
+    stored, known, stays = (tables[name].load() for name in rows)
+    tables["ranked"].save(partial(update_ranking, stored, known, RULES, 30, None, None, stays))
+    assert tables["ranked"].rows("start") == []
 
 
 def test_what_the_calendar_leaves_out_does_not_count():

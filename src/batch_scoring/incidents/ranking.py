@@ -19,6 +19,7 @@ from batch_scoring.incidents.start import UNTIL
 from batch_scoring.incidents.steps import describe_steps, lag_us, may_be_steps
 from batch_scoring.storage.row_table import Change, RowTable
 from batch_scoring.tables.arrow_arrays import are, empty_table, to_arrow, to_numpy
+from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTLIER, STAYS
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 # Raise it when the same incidents and gaps shall give another list.
 VERSION = 12
 STEP, GAPS_SEEN, RULES = "incidents", "gaps", "incidents.rules"
+_SERIES = ("sensor", "device")
 
 
 def update_ranking(
@@ -83,7 +85,8 @@ def update_ranking(
     steps = find_steps(found, predictions, rules.lasting_us) if predictions is not None else {}
     read = windows_reader(windows) if windows is not None and windows.exists else None
     lasting = stays.read() if stays is not None and stays.exists else empty_table(STAYS)
-    rows = roll_up(found, _recent_gaps(gaps, microseconds(block)), rules, since, steps, read, lasting)
+    recent = _recent_gaps(gaps, microseconds(block), lasting)
+    rows = roll_up(found, recent, rules, since, steps, read, lasting)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
     logger.info(
         "incidents: %d device incidents ranked, %d open; %d outlier readings",
@@ -131,17 +134,27 @@ def recent_incidents(incidents: RowTable, since: datetime) -> pa.Table:
     return pa.concat_tables(found).combine_chunks()
 
 
-def _recent_gaps(gaps: RowTable, since: int) -> pa.Table:
-    """Read the last row of each series, and the gaps that show its rhythm then; schema GAPS."""
+def _recent_gaps(gaps: RowTable, since: int, stays: pa.Table) -> pa.Table:
+    """Read the last row of each series, and the gaps that show its rhythm then; schema GAPS.
+
+    However long ago, a gap may have ended a stay: of those that began before, their gaps are there, too.
+    """
     first = since - MEMORY_US
+    begin, limit = to_numpy(stays["start"]), to_numpy(stays["may_stay"])
+    is_long = (begin < first) & (to_numpy(stays["end"], null=since) >= since) & np.isfinite(limit)
+    series = row_fingerprints(stays.filter(to_arrow(is_long)), _SERIES)
+    earliest = int(begin[is_long].min(initial=first))
     found = [empty_table(GAPS)]
     for file in gaps.files():
         has_ended = file.bounds.get("state") == ("ended", "ended")
-        if has_ended and file.bounds.get("end", (0, first))[1] < first:
+        if has_ended and file.bounds.get("end", (0, first))[1] < earliest:
             continue
         for rows in gaps.batches(file):
-            is_recent = to_numpy(rows["end"], null=first) >= first
-            found.append(rows.filter(to_arrow(is_recent)))
+            end = to_numpy(rows["end"], null=first)
+            is_due = end >= first
+            if series.size:
+                is_due |= (end >= earliest) & np.isin(row_fingerprints(rows, _SERIES), series)
+            found.append(rows.filter(to_arrow(is_due)))
     return pa.concat_tables(found).combine_chunks()
 
 
