@@ -184,6 +184,16 @@ def test_a_counter_that_begins_again_says_that_somebody_was_there_once_it_is_ove
     assert row["advice"] == ""
 
 
+def test_a_counter_that_begins_again_every_day_explains_nothing():
+    windows = machine(sensors=(*SENSORS, "cycles"), restarts=True, pressure_mean=30.0)
+    place, mean = windows.schema.get_field_index("mean"), windows["mean"].to_numpy().copy()
+    is_counter = np.array(windows["sensor"].to_pylist()) == "cycles"
+    mean[is_counter] = 1.0 + (np.arange(DAYS * 24) - NOON) % 24
+    windows = windows.set_column(place, windows.schema.field(place), pa.array(mean))
+    (row,) = listed(windows, incident("pressure"))
+    assert row["advice"] == ""
+
+
 def test_a_counter_that_goes_on_explains_nothing():
     (row,) = listed(machine(sensors=(*SENSORS, "cycles"), pressure_mean=30.0), incident("pressure"))
     assert row["advice"] == ""

@@ -215,14 +215,22 @@ class _Machine:
         return f"unusual for the time only: all sensors read as on {moment:%Y-%m-%d %H:%M} UTC"
 
     def restart(self, spans: Int) -> str:
-        """Say which counter begins again while it was unusual, or within an hour; empty where none does."""
-        begin, end = int(spans[0].min()), int(spans[1].max())
+        """Say which counter begins again while it was unusual, or within an hour; empty where none does.
+
+        One that did so in the week before, as every midnight, says nothing.
+        """
+        begin, end = int(spans[0].min()) - HOUR_US, int(spans[1].max()) + HOUR_US
         before = np.flatnonzero(self.start < begin)
-        here = np.flatnonzero((self.start >= begin - HOUR_US) & (self.start < end + HOUR_US))
-        level = self.values[0][here]
-        falls = np.any(level[1:] < _AGAIN * level[:-1], 0) & self._counters(before)
+        here = np.flatnonzero((self.start >= begin) & (self.start < end))
+        falls = self._begins_again(here) & ~self._begins_again(before) & self._counters(before)
         names = [self.sensors[place] for place in np.flatnonzero(falls)]
         return f"{names[0]} begins again: somebody was at the machine" if names else ""
+
+    def _begins_again(self, rows: Int) -> Bool:
+        """Mark the sensors that fall below a share of what they were, shape (m,)."""
+        level = self.values[0][rows]
+        found: Bool = np.any(level[1:] < _AGAIN * level[:-1], 0)
+        return found
 
     def _counters(self, rows: Int) -> Bool:
         """Mark the sensors that only rise, shape (m,)."""
