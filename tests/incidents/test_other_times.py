@@ -162,6 +162,23 @@ def test_what_shows_too_little_explains_nothing(windows):
     assert row["advice"] == ""
 
 
+@pytest.mark.parametrize("size", [pytest.param(0.0, id="constants"), pytest.param(0.1, id="noise")])
+def test_sensors_that_show_nothing_of_the_machine_explain_nothing(size):
+    # A temperature that reads as at night, by day.
+    windows, random = machine(temperature_mean=2.0, temperature_std=0.1), np.random.default_rng(1)
+    others = np.array(windows["sensor"].to_pylist()) != "temperature"
+    for name, value in (("mean", 10.0), ("std", 1.0)):
+        place, values = windows.schema.get_field_index(name), windows[name].to_numpy().copy()
+        # As near to each other as a tenth of what is usual, when it matters.
+        values[others] = value + size * random.uniform(-1, 1, others.sum())
+        hours = np.arange(others.sum()) % (DAYS * 24)
+        values[np.flatnonzero(others)[(hours >= NOON - 7 * 24) & (hours % 24 >= 20)]] = value
+        values[np.flatnonzero(others)[(hours >= NOON) & (hours < NOON + LASTS)]] = value
+        windows = windows.set_column(place, windows.schema.field(place), pa.array(values))
+    (row,) = listed(windows, incident())
+    assert row["advice"] == ""
+
+
 def test_most_windows_of_an_incident_have_to_be_like_others():
     mean = np.full(LASTS, 2.0)
     mean[:2] = 50.0

@@ -28,7 +28,7 @@ _WEEK_US = 7 * DAY_US
 # A window reads like another one where the mean and the spread of every sensor differ by a tenth of the range
 # of that week at most; and so does more than half of an incident, of a hundred of its windows at most.
 _ALIKE, _MAX_COMPARED = 0.1, 100
-# What the machine does shows in the others: fewer sensors say nothing. The week has days of windows.
+# What the machine does shows in the others: fewer that vary say nothing. The week has days of windows.
 _LEAST_SENSORS, _LEAST_KNOWN_US = 3, 5 * DAY_US
 # The worst rows are looked at, and the worst devices of an event: a person sees no more at once, and each
 # costs the windows of a week.
@@ -197,7 +197,7 @@ class _Machine:
         if not (before.size and now.size) or begin - self.start[before[0]] < _LEAST_KNOWN_US:
             return ""
         is_level = ~self._counters(before)
-        if np.count_nonzero(is_level) < _LEAST_SENSORS:
+        if np.count_nonzero(is_level & _shows_more_than_noise(self.values[:, before])) < _LEAST_SENSORS:
             return ""
         if now.size > _MAX_COMPARED:
             now = now[np.linspace(0, now.size - 1, _MAX_COMPARED).astype(np.int64)]
@@ -242,6 +242,18 @@ def _within(time: Int, spans: Int) -> Bool:
     found = np.zeros(time.size, bool)
     for begin, end in spans.T.tolist():
         found[np.searchsorted(time, begin) : np.searchsorted(time, end)] = True
+    return found
+
+
+def _shows_more_than_noise(values: Float) -> Bool:
+    """Mark the sensors that vary by more than from one window to the next, in mean or spread; shape (m,).
+
+    A constant, and a value that only jitters, are the same whatever the machine does.
+    """
+    with np.errstate(all="ignore"):
+        center = np.nansum(values, 1, keepdims=True) / np.isfinite(values).sum(1, keepdims=True)
+        by_itself = np.nansum((values - center) ** 2, 1)
+        found: Bool = np.any(np.nansum(np.diff(values, axis=1) ** 2, 1) < by_itself, 0)
     return found
 
 
