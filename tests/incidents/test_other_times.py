@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from batch_scoring.incidents.devices import roll_up
+from batch_scoring.incidents.evidence import LEVEL_FROM
 from batch_scoring.incidents.other_times import EXPLAINED, MAX_EXPLAINED
 from batch_scoring.tables.schemas import GAPS, INCIDENTS, STAY, TIMESTAMP, windows_schema
 from tests.factories import START, START_US
@@ -100,6 +101,15 @@ def test_a_machine_that_stands_still_reads_as_at_night_and_counts_a_tenth():
     assert row["advice"].startswith(ADVICE)
     assert row["priority"] == pytest.approx(EXPLAINED * priority(incident()))
     assert row["level"] == "low"
+
+
+@pytest.mark.parametrize("evidence", [10.0, 1000.0])
+def test_while_the_machine_stands_still_that_stays_medium(evidence):
+    (row,) = listed(machine(stands_still=True), incident(state="open", evidence=evidence))
+    assert row["advice"].startswith(ADVICE)
+    whole = priority(incident(state="open", evidence=evidence))
+    assert row["priority"] == pytest.approx(max(EXPLAINED * whole, LEVEL_FROM[0]))
+    assert row["level"] != "low"
 
 
 def test_it_names_a_time_at_which_the_machine_really_stood_still():

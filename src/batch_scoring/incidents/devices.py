@@ -13,6 +13,7 @@ from batch_scoring.core.moments import DAY_US, HOUR_US
 from batch_scoring.incidents.adjoining import are_silent_now, join_adjoining
 from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.evidence import (
+    LEVEL_FROM,
     MOST_OF_AN_OUTLIER,
     for_how_long,
     for_how_many,
@@ -183,13 +184,17 @@ def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
 
 
 def _explained(rows: pa.Table, texts: Mapping[int, str]) -> pa.Table:
-    """Add what explains some of the rows, which then count little."""
+    """Add what explains some of the rows, which then count little.
+
+    What goes on stays medium: a machine that stands still as on a Sunday may have tripped.
+    """
     if not texts:
         return rows
     advice, priority = rows["advice"].to_pylist(), to_numpy(rows["priority"]).copy()
+    least = np.where(are(rows["state"], "open"), LEVEL_FROM[0], 0.0)
     for row, text in texts.items():
         advice[row] = ". ".join(filter(None, [text, advice[row]]))
-        priority[row] *= EXPLAINED
+        priority[row] = max(EXPLAINED * priority[row], least[row])
     return with_priority(rows, advice=strings(advice), priority=priority)
 
 
