@@ -15,10 +15,11 @@ from batch_scoring.incidents.ranking import update_ranking
 from batch_scoring.incidents.start import UNTIL
 from batch_scoring.plant.devices import Devices
 from batch_scoring.storage.row_table import Change
-from batch_scoring.tables.schemas import CALENDAR, GAPS, INCIDENTS, STAYS
+from batch_scoring.tables.schemas import CALENDAR, GAPS, INCIDENTS, PREDICTIONS, STAYS
 from tests.factories import START
 from tests.incidents.test_devices import RULES, incidents
 from tests.plant.test_devices import known
+from tests.predictions import draw_predictions
 from tests.tables_on_disk import TableOnDisk
 
 HOUR = timedelta(hours=1)
@@ -92,21 +93,40 @@ def test_it_ends_where_the_sensor_is_silent():
     assert spans(listed(stay(1), gaps=gaps_until(30, (9, 11)))) == [(5, 9, "closed")]
 
 
-@pytest.mark.parametrize("end", [None, 24 * 100 - 1])
-def test_a_silence_ended_it_however_long_ago(tmp_path, end):
-    gaps = gaps_until(24 * 100, (3, 5))
-    names = ("incidents", "gaps", "stays", "ranked")
-    tables = {name: TableOnDisk(tmp_path / name, "start") for name in names}
+def ranked(folder, gaps, *stays, predictions=None, days=100):
+    """The list that is made of tables on disk."""
     rows = {
-        "incidents": (INCIDENTS, incidents(), {UNTIL: microseconds(START + timedelta(days=100))}),
+        "incidents": (INCIDENTS, incidents(), {UNTIL: microseconds(START + timedelta(days=days))}),
         "gaps": (GAPS, gaps, {}),
-        "stays": (STAYS, pa.Table.from_pylist([stay(1, end)], STAYS), {}),
+        "stays": (STAYS, pa.Table.from_pylist([*stays], STAYS), {}),
     }
+    tables = {name: TableOnDisk(folder / name, "start") for name in (*rows, "ranked")}
     for name, (schema, table, progress) in rows.items():
         tables[name].save(partial(put, Change(schema, [[table]], progress)))
-    stored, known, stays = (tables[name].load() for name in rows)
-    tables["ranked"].save(partial(update_ranking, stored, known, RULES, 30, None, None, stays))
-    assert tables["ranked"].rows("start") == []
+    stored, known, found = (tables[name].load() for name in rows)
+    tables["ranked"].save(partial(update_ranking, stored, known, RULES, 30, predictions, None, found))
+    return tables["ranked"].rows("start")
+
+
+@pytest.mark.parametrize("end", [None, 24 * 100 - 1])
+def test_a_silence_ended_it_however_long_ago(tmp_path, end):
+    assert ranked(tmp_path, gaps_until(24 * 100, (3, 5)), stay(1, end)) == []
+
+
+# The next model may have no levels: it would never show that the machine moves on.
+@pytest.mark.parametrize("end", [None, 12])
+@pytest.mark.parametrize(
+    ("until", "expected"), [(3, []), (7, [(5, 7, "closed")]), (20, None)], ids=["before", "after", "never"]
+)
+def test_it_ends_where_another_model_takes_over(tmp_path, until, expected, end):
+    predictions = TableOnDisk(tmp_path / "predictions", "window_start")
+    rows = draw_predictions({"a": "." * 14 * 12})
+    versions = ["1" if row < until * 12 else "2" for row in range(rows.num_rows)]
+    place = PREDICTIONS.get_field_index("model_version")
+    predictions.add(rows.set_column(place, PREDICTIONS.field(place), pa.array(versions)))
+    found = ranked(tmp_path, gaps_until(14), stay(1, end), predictions=predictions.load(), days=1)
+    is_over = [(5, 12, "closed")] if end else [(5, 14, "open")]
+    assert spans(found) == (is_over if expected is None else expected)
 
 
 def test_what_the_calendar_leaves_out_does_not_count():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.moments import HOUR_US
 from batch_scoring.incidents.calendar import Calendar
@@ -15,8 +16,11 @@ from batch_scoring.plant.devices import Devices
 from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import constant, empty_table, positions, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.schemas import INCIDENTS, STAY
+from batch_scoring.tables.schemas import INCIDENTS, PREDICTIONS, STAY, STAYS
 
+SERIES = ("sensor", "device")
+MEASURED = pa.schema([PREDICTIONS.field(name) for name in (*SERIES, "window_start", "model_version")])
+_NEVER = 2**62
 # A limit that is longer says nothing, hours: a century. The longest tails exceed what a time can hold.
 _LONGEST = 1e6
 # What a stay counts at the length from which it is too long; ten times as long it counts twice as much.
@@ -71,6 +75,32 @@ def long_stays(stays: pa.Table, known: Gaps, devices: Devices, calendar: Calenda
     rows = np.flatnonzero((begin < end) & (end >= since))
     hours = (end - start - overlap(row, start, end, left_out))[rows] / HOUR_US
     return _incidents(stays.take(to_arrow(rows)), begin[rows], end[rows], (is_open & ~has_ended)[rows], hours)
+
+
+def until_next_model(stays: pa.Table, windows: pa.Table) -> pa.Table:
+    """End stays where another model takes over: one without levels shows no end of them.
+
+    Parameters
+    ----------
+    stays : pyarrow.Table
+        Schema STAYS.
+    windows : pyarrow.Table
+        The columns MEASURED of predictions, in any order.
+    """
+    series, time = row_fingerprints(windows, SERIES), to_numpy(windows["window_start"])
+    order = np.lexsort((time, series))
+    series, time = series[order], time[order]
+    model = row_fingerprints(windows, ["model_version"])[order]
+    start, end = to_numpy(stays["start"]), to_numpy(stays["end"], null=_NEVER)
+    is_cut = np.zeros(start.size, bool)
+    for row, own in enumerate(row_fingerprints(stays, SERIES)):
+        first, last = np.searchsorted(series, own), np.searchsorted(series, own, "right")
+        here = first + np.searchsorted(time[first:last], [start[row], end[row]])
+        others = np.flatnonzero(np.diff(model[slice(*here)]))
+        if others.size:
+            is_cut[row], end[row] = True, time[here[0] + others[0] + 1]
+    ends = pc.if_else(to_arrow(is_cut), times(np.where(is_cut, end, 0)), stays["end"])
+    return stays.set_column(STAYS.get_field_index("end"), STAYS.field("end"), ends)
 
 
 def _until(series: Int, start: Int, end: Int, known: Gaps) -> tuple[Int, Bool]:

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
-from batch_scoring.core.moments import EPOCH, MICROSECOND, microseconds
+from batch_scoring.core.moments import EPOCH, HOUR_US, MICROSECOND, microseconds
 from batch_scoring.incidents.devices import RollUpRules, roll_up
 from batch_scoring.incidents.level_reading import read_levels, windows_reader
 from batch_scoring.incidents.levels import VALUES
+from batch_scoring.incidents.long_stays import MEASURED, SERIES, until_next_model
 from batch_scoring.incidents.silence import MEMORY_US
 from batch_scoring.incidents.start import UNTIL
 from batch_scoring.incidents.steps import describe_steps, lag_us, may_be_steps
@@ -27,7 +28,6 @@ logger = logging.getLogger(__name__)
 # Raise it when the same incidents and gaps shall give another list.
 VERSION = 13
 STEP, GAPS_SEEN, RULES = "incidents", "gaps", "incidents.rules"
-_SERIES = ("sensor", "device")
 
 
 def update_ranking(
@@ -85,6 +85,8 @@ def update_ranking(
     steps = find_steps(found, predictions, rules.lasting_us) if predictions is not None else {}
     read = windows_reader(windows) if windows is not None and windows.exists else None
     lasting = stays.read() if stays is not None and stays.exists else empty_table(STAYS)
+    if predictions is not None and predictions.exists:
+        lasting = _of_one_model(lasting, predictions, microseconds(block))
     recent = _recent_gaps(gaps, microseconds(block), lasting)
     rows = roll_up(found, recent, rules, since, steps, read, lasting)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
@@ -134,6 +136,18 @@ def recent_incidents(incidents: RowTable, since: datetime) -> pa.Table:
     return pa.concat_tables(found).combine_chunks()
 
 
+def _of_one_model(stays: pa.Table, predictions: RowTable, since: int) -> pa.Table:
+    """End the stays that are too long with the model that measured them; schema STAYS."""
+    now = max(file.last for file in predictions.files()) + 1 if predictions.files() else since
+    start, end = to_numpy(stays["start"]), to_numpy(stays["end"], null=now)
+    is_long = (end - start > to_numpy(stays["may_stay"]) * HOUR_US) & (end >= since)
+    if not is_long.any():
+        return stays
+    some = stays.filter(to_arrow(is_long)).combine_chunks()
+    windows = read_levels(predictions, some, start[is_long], end[is_long], (), MEASURED).combine_chunks()
+    return pa.concat_tables([stays.filter(to_arrow(~is_long)), until_next_model(some, windows)])
+
+
 def _recent_gaps(gaps: RowTable, since: int, stays: pa.Table) -> pa.Table:
     """Read the last row of each series, and the gaps that show its rhythm then; schema GAPS.
 
@@ -142,7 +156,7 @@ def _recent_gaps(gaps: RowTable, since: int, stays: pa.Table) -> pa.Table:
     first = since - MEMORY_US
     begin, limit = to_numpy(stays["start"]), to_numpy(stays["may_stay"])
     is_long = (begin < first) & (to_numpy(stays["end"], null=since) >= since) & np.isfinite(limit)
-    series = row_fingerprints(stays.filter(to_arrow(is_long)), _SERIES)
+    series = row_fingerprints(stays.filter(to_arrow(is_long)), SERIES)
     earliest = int(begin[is_long].min(initial=first))
     found = [empty_table(GAPS)]
     for file in gaps.files():
@@ -153,7 +167,7 @@ def _recent_gaps(gaps: RowTable, since: int, stays: pa.Table) -> pa.Table:
             end = to_numpy(rows["end"], null=first)
             is_due = end >= first
             if series.size:
-                is_due |= (end >= earliest) & np.isin(row_fingerprints(rows, _SERIES), series)
+                is_due |= (end >= earliest) & np.isin(row_fingerprints(rows, SERIES), series)
             found.append(rows.filter(to_arrow(is_due)))
     return pa.concat_tables(found).combine_chunks()
 
