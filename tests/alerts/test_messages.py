@@ -51,6 +51,10 @@ def shown(**row):
         ({"top_value": 13_000.25, "lower": 1.0, "upper": 12_345.6}, "mean 13000, expected 0 to 12400"),
         ({"expected": None}, "mean"),
         (
+            {"top_feature": "stay_hours", "top_value": 9.1, "expected": 4.3, "lower": None, "upper": 4.3},
+            "stays at one level for 9.1 h, expected up to 4.3 h",
+        ),
+        (
             {"n_sensors": 2, "sensors": ["t", "s"], "lower": 1.0, "upper": 2.0},
             "'s' mean 3.1, expected 1 to 2",
         ),

@@ -67,7 +67,7 @@ def test_it_begins_when_the_stay_is_longer_than_usual():
     (row,) = listed(stay(1), gaps=gaps_until(10))
     assert spans([row]) == [(5, 10, "open")]
     assert (row["kind"], row["device"], row["sensors"], row["n_windows"]) == ("anomaly", "a", ["s"], 0)
-    assert (row["top_feature"], expected_words(row)) == ("stay_hours", "9, expected up to 4")
+    assert (row["top_feature"], expected_words(row)) == ("stay_hours", "for 9 h, expected up to 4 h")
     assert row["level"] == "medium"
 
 

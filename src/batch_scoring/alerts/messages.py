@@ -16,7 +16,7 @@ from batch_scoring.alerts.sinks.base import Message
 from batch_scoring.core.moments import as_text
 from batch_scoring.core.text import printable
 from batch_scoring.incidents.evidence import LEVELS
-from batch_scoring.incidents.expected import expected_words
+from batch_scoring.incidents.expected import PLAIN_NAMES, expected_words
 from batch_scoring.tables.arrow_arrays import as_rows
 from batch_scoring.tables.schemas import NOTIFICATIONS
 
@@ -191,7 +191,8 @@ def _what(message: Message) -> str:
 def _led_by(message: Message) -> str:
     """Say which feature was most unusual, what it was and what would have been usual."""
     sensor = f"{message['peak_sensor']!r} " if message["n_sensors"] > 1 and message["peak_sensor"] else ""
-    return f"{sensor}{message['top_feature']} {expected_words(message)}".rstrip()
+    feature = PLAIN_NAMES.get(message["top_feature"], message["top_feature"])
+    return f"{sensor}{feature} {expected_words(message)}".rstrip()
 
 
 def _filled(template: str, message: Message) -> str:

@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from batch_scoring.tables.schemas import STAY
 from batch_scoring.windows.features import COUNTS, NEVER_NEGATIVE
 
+# What stands in a sentence in place of the name of a feature, where it is none.
+PLAIN_NAMES = {STAY: "stays at one level"}
 # Features with more digits than the readings.
 _FINER = ("std", "slope")
 # Digits of a value, where the range needs no more; and the most there are.
@@ -48,6 +51,9 @@ def expected_words(incident: Mapping[str, Any]) -> str:
     '3.1, expected 1.8'
     >>> expected_words(row | {"upper": 4.21})
     '3.1, usual by itself (1.2 to 4.3)'
+    >>> row = {"top_feature": "stay_hours", "top_value": 9.1, "expected": 4.3}
+    >>> expected_words(row | {"lower": None, "upper": 4.3})
+    'for 9.1 h, expected up to 4.3 h'
     """
     found, usual = (_finite(incident[name]) for name in ("top_value", "expected"))
     if found is None or usual is None:
@@ -58,6 +64,8 @@ def expected_words(incident: Mapping[str, Any]) -> str:
     words, gap = _range(found, usual, lower, upper, exponent, has_floor), _gap(found, lower, upper)
     # Far outside, the digits of a narrow range say nothing of the value.
     shown = _value(found, max(exponent, _first_digit(gap) + 1 - _DIGITS) if gap else exponent)
+    if incident["top_feature"] == STAY:
+        return f"for {shown} h, expected {words} h"
     is_inside = (lower is not None or upper is not None) and not gap
     return f"{shown}, usual by itself ({words})" if is_inside else f"{shown}, expected {words}"
 

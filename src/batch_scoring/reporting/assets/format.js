@@ -57,7 +57,7 @@ const FEATURES = {
   mean: "level (mean)", std: "spread (std)", min: "lowest value (min)", max: "highest value (max)", range: "width (range)",
   first: "first value (first)", last: "last value (last)", change: "rise or fall (change)", slope: "slope", sum: "sum",
   count: "number of readings (count)", diff_mean: "step (diff_mean)", equal_run: "same value in a row (equal_run)",
-  stay_hours: "hours at one level (stay_hours)",
+  stay_hours: "stays at one level",
 };
 
 function featureWords(name) {

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from batch_scoring.core.text import number as count_words
-from batch_scoring.incidents.expected import expected_words
+from batch_scoring.incidents.expected import PLAIN_NAMES, expected_words
 from batch_scoring.jobs.records import Records
 from batch_scoring.reporting.page import write_json
 from batch_scoring.reporting.run_records import RunRecord
@@ -215,7 +215,7 @@ _FEATURES = {
     "count": "number of readings (count)",
     "diff_mean": "step (diff_mean)",
     "equal_run": "same value in a row (equal_run)",
-    "stay_hours": "hours at one level (stay_hours)",
+    **PLAIN_NAMES,
 }
 _KINDS = {
     "anomaly": "Anomaly",
