@@ -5,6 +5,7 @@ from cProfile import Profile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -53,6 +54,25 @@ def test_a_plain_file_is_described_and_needs_no_settings(tmp_path):
         "sensor": "s",
         "value": 0.0,
     }
+
+
+def test_all_settings_of_an_inspection_are_tried_in_one_database(tmp_path, monkeypatch):
+    lines = [f"12.03.2026;{n // 60:02}:{n % 60:02};{n},5 bar;x" for n in range(0, 400, 10)]
+    place = write_lines(tmp_path / "a.csv", ["date;clock;pump;unit", *lines])
+    opened, connect = [], duckdb.connect
+    monkeypatch.setattr(duckdb, "connect", lambda **given: opened.append(given) or connect(**given))
+    found = inspected(place, temp_directory=str(tmp_path / "scratch"))
+    assert len(found.proposal.settings) == 3
+    assert len(opened) == 1
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_refused_memory_limit_is_a_sentence_of_the_inspection(tmp_path):
+    place = write_csv(tmp_path / "a.csv", row(0, value=1))
+    found = inspected(place, memory_limit="plenty", temp_directory=str(tmp_path / "scratch"))
+    assert not found.is_readable
+    assert "ingest.memory_limit: 'plenty' is refused" in sentence(found)
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 @pytest.mark.parametrize(("time", "is_doubt"), [("%d.%m.%Y %H:%M", True), ("%Y-%m-%d %H:%M", False)])

@@ -53,25 +53,45 @@ _MEGABYTE = 1_000_000
 
 
 @contextmanager
-def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
-    """Open a place for staged rows, deleted when the block ends."""
+def open_database(settings: IngestSettings, folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database in memory, which spills to the folder, until the block ends."""
+    import duckdb
+
+    try:
+        connection = duckdb.connect(
+            config={
+                "memory_limit": settings.memory_limit,
+                "temp_directory": str(folder / "spill"),
+                "threads": usable_cores(),
+            },
+        )
+    except duckdb.Error as error:
+        raise system_error(error, folder) or InputError(
+            f"ingest.memory_limit: {settings.memory_limit!r} is refused ({first_line_of(error)}); "
+            "write for instance '1GB'"
+        ) from error
+    with connection:
+        yield connection
+
+
+@contextmanager
+def staging_area(
+    settings: IngestSettings, database: duckdb.DuckDBPyConnection | None = None
+) -> Iterator[StagingArea]:
+    """Open a place for staged rows, deleted when the block ends.
+
+    Parameters
+    ----------
+    settings : IngestSettings
+    database : duckdb.DuckDBPyConnection, optional
+        Of :func:`open_database`, for several areas: to open one takes ten times as long as the rest. Default:
+        one of its own.
+    """
     import duckdb
 
     with scratch_folder(settings.temp_directory) as folder:
-        try:
-            connection = duckdb.connect(
-                config={
-                    "memory_limit": settings.memory_limit,
-                    "temp_directory": str(folder / "spill"),
-                    "threads": usable_cores(),
-                },
-            )
-        except duckdb.Error as error:
-            raise system_error(error, folder) or InputError(
-                f"ingest.memory_limit: {settings.memory_limit!r} is refused ({first_line_of(error)}); "
-                "write for instance '1GB'"
-            ) from error
-        with connection, telling_of_limits(folder):
+        opened = open_database(settings, folder) if database is None else database.cursor()
+        with opened as connection, telling_of_limits(folder):
             connection.execute("SET TimeZone = 'UTC'")
             # For `query_progress`; the bar itself would go to the standard output. In a notebook, DuckDB has
             # one only where ipywidgets is installed.
@@ -81,16 +101,18 @@ def staging_area(settings: IngestSettings) -> Iterator[StagingArea]:
             # DuckDB 2.0 believes a Parquet column's minimum and maximum, which leave NaN out, and takes
             # isnan() of such a column for false.
             connection.execute("SET disabled_optimizers = 'statistics_propagation'")
-            # Ids are compared as UTF-8 bytes, which is DuckDB's default order.
+            # Ids are compared as UTF-8 bytes, which is DuckDB's default order. Temporary tables go
+            # with their connection.
             connection.execute(
-                "CREATE TABLE staged (source INTEGER, row BIGINT, timestamp TIMESTAMPTZ, device VARCHAR, "
-                "sensor VARCHAR, value DOUBLE, raw_timestamp VARCHAR, raw_value VARCHAR, reason VARCHAR)"
+                "CREATE TEMP TABLE staged (source INTEGER, row BIGINT, timestamp TIMESTAMPTZ, "
+                "device VARCHAR, sensor VARCHAR, value DOUBLE, raw_timestamp VARCHAR, raw_value VARCHAR, "
+                "reason VARCHAR)"
             )
             connection.execute(
-                "CREATE TABLE losers (source INTEGER, row BIGINT, verdict VARCHAR, winner INTEGER)"
+                "CREATE TEMP TABLE losers (source INTEGER, row BIGINT, verdict VARCHAR, winner INTEGER)"
             )
             connection.execute(
-                "CREATE TABLE replaced (sensor VARCHAR, device VARCHAR, timestamp TIMESTAMPTZ)"
+                "CREATE TEMP TABLE replaced (sensor VARCHAR, device VARCHAR, timestamp TIMESTAMPTZ)"
             )
             yield StagingArea(connection, settings, folder)
 

@@ -11,7 +11,7 @@ import pytest
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.scratch import PREFIX, scratch_folder
 from batch_scoring.ingestion.settings import read_settings
-from batch_scoring.ingestion.staging import staging_area
+from batch_scoring.ingestion.staging import open_database, staging_area
 
 
 def test_the_folder_is_gone_after_the_block(tmp_path: Path):
@@ -58,3 +58,19 @@ def test_a_memory_limit_that_is_none_is_named(tmp_path: Path):
     ):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_areas_of_one_database_share_no_rows_and_leave_nothing(tmp_path: Path):
+    settings = read_settings({"temp_directory": str(tmp_path / "areas")})
+    held = "SELECT sum(memory_usage_bytes + temporary_storage_bytes) FROM duckdb_memory()"
+    with open_database(settings, tmp_path / "database") as database:
+        (before,) = database.execute(held).fetchone()
+        with staging_area(settings, database) as one, staging_area(settings, database) as other:
+            one.connection.execute(
+                "INSERT INTO staged (row, device) SELECT row, 'd' || row FROM range(50_000) t(row)"
+            )
+            assert one.rows_by_source() == {None: 50_000}
+            assert other.rows_by_source() == {}
+            assert database.execute(held).fetchone() > (before,)
+        assert database.execute(held).fetchone() == (before,)
+        assert list((tmp_path / "areas").iterdir()) == []

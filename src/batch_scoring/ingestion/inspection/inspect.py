@@ -9,7 +9,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -27,7 +27,11 @@ from batch_scoring.ingestion.inspection.trial import Trial, try_reading
 from batch_scoring.ingestion.intervals import median_interval, suitable_window, windows_of_a_series
 from batch_scoring.ingestion.settings import read_settings
 from batch_scoring.ingestion.source_files import SourceFile
+from batch_scoring.ingestion.staging import open_database
 from batch_scoring.ingestion.workbooks import sheet_names, sheets_alike
+
+if TYPE_CHECKING:
+    import duckdb
 
 T = TypeVar("T")
 Reader = Callable[[Mapping[str, Any]], Trial]
@@ -171,9 +175,10 @@ def _inspected(files: Sequence[SourceFile], present: Mapping[str, Any]) -> Inspe
         if not samples:
             assert first_error is not None
             raise first_error
+        database = _database(present, folder, stack)
 
         def read(proposed: Mapping[str, Any]) -> Trial:
-            found = try_reading(samples, merged(present, nested(dict(proposed))))
+            found = try_reading(samples, merged(present, nested(dict(proposed))), database)
             # A person knows the file, not its sample.
             return replace(found, errors=tuple(error.replace(str(folder), "") for error in found.errors))
 
@@ -183,6 +188,14 @@ def _inspected(files: Sequence[SourceFile], present: Mapping[str, Any]) -> Inspe
         full, best = _proposed(table, roles, files, str(present.get("timezone", "UTC")), as_is, read)
     is_partial = any(one.size != file.size for one, file in zip(samples, chosen, strict=False))
     return Inspection(list(files), chosen, is_partial, table, roles, as_is, full, best)
+
+
+def _database(present: Mapping[str, Any], folder: Path, stack: ExitStack) -> duckdb.DuckDBPyConnection | None:
+    """Open one database for all trials; none where the settings are refused."""
+    try:
+        return stack.enter_context(open_database(read_settings(present), folder))
+    except InputError:
+        return None  # reading them says why
 
 
 def merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -19,6 +19,9 @@ from batch_scoring.ingestion.staging import StagingArea, staging_area
 from batch_scoring.storage import open_folder
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.tables.schemas import READINGS
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,11 @@ class Trial:
         return not self.errors and self.readings.num_rows > self.in_error
 
 
-def try_reading(samples: Sequence[SourceFile], values: Mapping[str, Any]) -> Trial:
+def try_reading(
+    samples: Sequence[SourceFile],
+    values: Mapping[str, Any],
+    database: duckdb.DuckDBPyConnection | None = None,
+) -> Trial:
     """Read samples with some settings.
 
     Parameters
@@ -88,10 +95,12 @@ def try_reading(samples: Sequence[SourceFile], values: Mapping[str, Any]) -> Tri
     samples : sequence of SourceFile
     values : mapping
         ``params:ingest``.
+    database : duckdb.DuckDBPyConnection, optional
+        See :func:`~batch_scoring.ingestion.staging.staging_area`.
     """
     try:
         settings = read_settings(values)
-        with staging_area(settings) as area, scratch_folder(settings.temp_directory) as folder:
+        with staging_area(settings, database) as area, scratch_folder(settings.temp_directory) as folder:
             latest = datetime.now(UTC) + settings.max_future
             area.stage({number: (one, "true") for number, one in enumerate(samples)}, latest)
             new = NewReadings(area, lambda: area, settings, [one.changed_ns for one in samples])
