@@ -69,6 +69,9 @@ def test_it_begins_when_the_stay_is_longer_than_usual():
     assert (row["kind"], row["device"], row["sensors"], row["n_windows"]) == ("anomaly", "a", ["s"], 0)
     assert (row["top_feature"], expected_words(row)) == ("stay_hours", "for 9 h, expected up to 4 h")
     assert row["level"] == "medium"
+    assert (
+        row["advice"] == f"s: stays at one level since {START + HOUR:%Y-%m-%d %H:%M} UTC, usual is up to 4 h"
+    )
 
 
 # The longest tails are longer than a time can hold.

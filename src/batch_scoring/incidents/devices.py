@@ -133,7 +133,7 @@ def roll_up(
     incidents, gaps = of_machines(with_advice(incidents, steps or {}), gaps, rules.devices)
     known, block = Gaps.of(gaps, rules.devices), since // rules.block_us * rules.block_us
     too_long = long_stays(stays, known, rules.devices, rules.calendar, block)
-    incidents = pa.concat_tables([incidents, with_advice(too_long, {})])
+    incidents = pa.concat_tables([incidents, too_long])
     order = [(name, "ascending") for name in ("device", "start", "sensor")]
     incidents = incidents.sort_by(order).combine_chunks() if incidents.num_rows else incidents
     incidents = with_units_carried(incidents, to_numpy(incidents["start"]) // rules.block_us)

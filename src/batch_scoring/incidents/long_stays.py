@@ -14,13 +14,14 @@ from batch_scoring.incidents.stretches import join_stretches, overlap
 from batch_scoring.incidents.sums import states, times
 from batch_scoring.plant.devices import Devices
 from batch_scoring.tables.arrays import Bool, Float, Int
-from batch_scoring.tables.arrow_arrays import constant, empty_table, positions, to_arrow, to_numpy
+from batch_scoring.tables.arrow_arrays import constant, empty_table, positions, strings, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS, PREDICTIONS, STAY, STAYS
 
 SERIES = ("sensor", "device")
 MEASURED = pa.schema([PREDICTIONS.field(name) for name in (*SERIES, "window_start", "model_version")])
 _NEVER = 2**62
+_ADVICE = pa.field("advice", pa.string())
 # A limit that is longer says nothing, hours: a century. The longest tails exceed what a time can hold.
 _LONGEST = 1e6
 # What a stay counts at the length from which it is too long; ten times as long it counts twice as much.
@@ -47,7 +48,7 @@ def long_stays(stays: pa.Table, known: Gaps, devices: Devices, calendar: Calenda
     Returns
     -------
     pyarrow.Table
-        Schema INCIDENTS; no window of them is anomalous.
+        Schema INCIDENTS with ``advice``; no window of them is anomalous.
     """
     stays = devices.with_newest(stays)
     sensor, device = positions(stays["sensor"], known.sensors), positions(stays["device"], known.devices)
@@ -60,7 +61,7 @@ def long_stays(stays: pa.Table, known: Gaps, devices: Devices, calendar: Calenda
     end = np.where(goes_on, np.minimum(end, np.append(start[1:], 0)[: start.size]), end)
     rows = np.flatnonzero((series >= 0) & (to_numpy(stays["may_stay"]) < _LONGEST))
     if not rows.size:
-        return empty_table(INCIDENTS)
+        return empty_table(INCIDENTS.append(_ADVICE))
     stays = stays.take(to_arrow(rows)).combine_chunks()
     series, start, end, has_ended = series[rows], start[rows], end[rows], has_ended[rows]
     usual = (to_numpy(stays["may_stay"]) * HOUR_US).astype(np.int64)
@@ -136,4 +137,9 @@ def _incidents(stays: pa.Table, begin: Int, end: Int, is_open: Bool, hours: Floa
     ids = row_fingerprints(pa.table(columns), ["top_feature", "sensor", "device", "start"])
     columns["incident_id"] = hex_digits(ids)
     arrays = [columns.get(field.name, pa.nulls(n, field.type)) for field in INCIDENTS]
-    return pa.Table.from_arrays(arrays, schema=INCIDENTS)
+    # Since when it stays, and what is usual, but not how long: that would be another advice each hour.
+    advice = [
+        f"stays at one level since {since:%Y-%m-%d %H:%M} UTC, usual is up to {most:.3g} h"
+        for since, most in zip(stays["start"].to_pylist(), usual.tolist(), strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=INCIDENTS).append_column(_ADVICE, strings(advice))
