@@ -100,7 +100,7 @@ class Basis:
         self.versions |= other.versions
 
     def check(self, known: KnownEvents, devices: Iterable[str]) -> None:
-        """Warn of labels that count nowhere; raise InputError where there is nothing to evaluate.
+        """Warn of labels that count nowhere; raise InputError where none counts, or nothing was scored.
 
         Parameters
         ----------
@@ -118,13 +118,19 @@ class Basis:
                 "no window after the models' training ranges has a prediction; run "
                 "`kedro run --pipelines=score`, or name the range to evaluate with evaluate.from"
             )
-        sensor, device = known.series["sensor"], known.series["device"]
-        of_all = pc.and_(pc.equal(sensor, ALL), pc.is_in(device, strings(list(devices))))
+        sensor, device, present = known.series["sensor"], known.series["device"], sorted(devices)
+        of_all = pc.and_(pc.equal(sensor, ALL), pc.is_in(device, strings(present)))
         strange = known.series.filter(pc.invert(pc.or_(pc.is_in(sensor, strings(self.sensors)), of_all)))
         self.unknown.append(strange)
         rows = pa.concat_tables(self.unknown)
         if rows.num_rows:
             one, is_one = rows.slice(0, 1).to_pylist()[0], rows.num_rows == 1
+            if rows.num_rows == known.series.num_rows:
+                raise InputError(
+                    "no label is of a device and sensor with windows, the first of "
+                    f"{one['device']!r}, {one['sensor']!r}; expected ids of the readings, such as "
+                    f"{present[0]!r}, {self.sensors[0]!r}"
+                )
             logger.warning(
                 "%d %s without windows, first %r, %r: %s nowhere",
                 rows.num_rows,

@@ -210,6 +210,11 @@ def test_labels_of_devices_and_sensors_without_windows_count_nowhere_and_are_tol
     assert "2 labels are of devices and sensors without windows, first 'zz', 's'" in caplog.text
 
 
+def test_labels_of_which_none_names_a_series_are_an_error_that_shows_how_it_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"'zz', '\*'; expected ids of the readings, such as 'a', 's'$"):
+        evaluate(SmallFleet(tmp_path), labels(("Pump A", "q", 3, 5), ("zz", "*", 3, 5)))
+
+
 def test_a_label_of_all_sensors_is_an_event_of_each_sensor_that_the_device_has(tmp_path, caplog):
     gone = {("b", "p"): list(range(-24, 24))}
     fleet = SmallFleet(tmp_path, sensors=("p", "s"), faults={("a", "s"): [3]}, silent=gone)
