@@ -53,7 +53,8 @@ def _table(part: Part, detectors: list[CombinedColumns]) -> pa.Table:
     columns = {
         name: pa.array([getattr(one, name) for one in mine]) for name in ("kind", "time_zone", "fit_version")
     }
-    for name in ("center", "spread", "time_of_day", "levels", "distance_curve", "svm_curve", "curve"):
+    lists_of_models = ("center", "spread", "time_of_day", "levels", "may_stay", "distance_curve", "svm_curve")
+    for name in (*lists_of_models, "curve"):
         rows = np.array([getattr(one, name) for one in mine])
         if name == "center":
             rows = rows * unit + level
