@@ -86,7 +86,7 @@ def predict_known(
     known : array of shape (n,), int64
         Row of each window's model; -1 for windows that are not scored.
     model : FleetModel
-        Of several sensors, of which :meth:`FleetModel.join` makes one.
+        Several sensors' models are joined by :meth:`FleetModel.join`.
     versions : pyarrow.Array of string
         Version of each model.
     fingerprints : array of shape (n,), uint64

@@ -121,7 +121,7 @@ def roll_up(
         Reads windows, which show whether a silent device was renamed; see
         :func:`~batch_scoring.incidents.level_reading.windows_reader`. Without it that is not looked for.
     stays : pyarrow.Table, optional
-        Schema STAYS: the last of each series, and those that were too long.
+        Schema STAYS: the last stay of each series, and the stays that lasted too long.
 
     Returns
     -------

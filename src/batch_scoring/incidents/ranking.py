@@ -151,7 +151,7 @@ def _of_one_model(stays: pa.Table, predictions: RowTable, since: int) -> pa.Tabl
 def _recent_gaps(gaps: RowTable, since: int, stays: pa.Table) -> pa.Table:
     """Read the last row of each series, and the gaps that show its rhythm then; schema GAPS.
 
-    However long ago, a gap may have ended a stay: of those that began before, their gaps are there, too.
+    A gap ends a stay however old it is, so the gaps since the start of a stored stay are read, too.
     """
     first = since - MEMORY_US
     begin, limit = to_numpy(stays["start"]), to_numpy(stays["may_stay"])

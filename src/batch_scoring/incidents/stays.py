@@ -111,7 +111,7 @@ def _to_find_anew(stored: pa.Table, new: pa.Table, lost: pa.Table) -> UInt:
 
 
 def _stays(known: pa.Table, turns: pa.Table) -> pa.Table:
-    """Find the stays of series: from each turn to the next; of those that ended the ones that were too long.
+    """Find the stays from each turn to the next, and keep the last of each series and those too long.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from batch_scoring.tables.arrow_arrays import strings, to_arrow, to_numpy
 _BLOCK = 16_384
 # Ids that may be missing in a round, to be found without a search through all.
 _NEAR = 1_000
-# A search costs as much as to look up some hundred ids; those that come in no order are soon looked up.
+# A search costs as much as looking up some hundred ids, so searches are few: ids in no order are looked up.
 _SEARCHES, _ROWS_A_SEARCH = 4, 500
 
 

@@ -167,7 +167,7 @@ def known_rows(
 
 
 def refused_row(row: Mapping[str, Any], file: SourceFile, reason: str) -> dict[str, Any]:
-    """Make the row of SOURCES of a file that is refused as a whole, or of which a part is, for a reason."""
+    """Make the row of SOURCES of a file that is refused, as a whole or in part, with the reason."""
     return {**row, "state": REFUSED, "reason": without_keys(reason), "first_text": _first_text(file)}
 
 
