@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.parameters import suggestion
@@ -52,7 +52,7 @@ _RULES: dict[str, tuple[int, int, tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Names:
-    """Names of all resources.
+    """Names of all resources; the defaults are what :func:`names_of` fills in.
 
     Attributes
     ----------
@@ -74,32 +74,32 @@ class Names:
         Of Container Apps: the jobs with a cron, in the place of the two workflows.
     """
 
-    resource_group: str
-    storage_account: str
-    key_vault: str
-    identity: str
-    jobs_identity: str
-    workflow_identity: str
-    registry: str
-    event_hub_namespace: str
-    event_hub: str
-    consumer_group: str
-    stream_consumer_group: str
-    iot_hub: str
-    iot_identity: str
-    stream_job: str
-    batch_account: str
-    pool: str
-    container_apps_environment: str
-    shards_job: str
-    batch_ai_workspace: str
-    log_workspace: str
-    insights: str
-    network: str
-    score_workflow: str
-    retrain_workflow: str
-    score_job: str
-    retrain_job: str
+    resource_group: str = "{group}"
+    storage_account: str = "st{letters}{digest}"
+    key_vault: str = "kv-{name}-{digest}"
+    identity: str = "id-{name}-scheduler"
+    jobs_identity: str = "id-{name}-jobs"
+    workflow_identity: str = "id-{name}-workflow"
+    registry: str = "cr{letters}{digest}"
+    event_hub_namespace: str = "evhns-{name}-{digest}"
+    event_hub: str = "readings"
+    consumer_group: str = "batch-scoring"
+    stream_consumer_group: str = "stream-analytics"
+    iot_hub: str = "iot-{name}-{digest}"
+    iot_identity: str = "id-{name}-iot"
+    stream_job: str = "asa-{name}"
+    batch_account: str = "ba{letters}{digest}"
+    pool: str = "{name}"
+    container_apps_environment: str = "cae-{name}"
+    shards_job: str = "caj-{name}-shards"
+    batch_ai_workspace: str = "bai-{name}"
+    log_workspace: str = "log-{name}"
+    insights: str = "appi-{name}"
+    network: str = "vnet-{name}"
+    score_workflow: str = "logic-{name}-score"
+    retrain_workflow: str = "logic-{name}-retrain"
+    score_job: str = "caj-{name}-score"
+    retrain_job: str = "caj-{name}-retrain"
 
     @property
     def registry_host(self) -> str:
@@ -127,36 +127,9 @@ def names_of(settings: DeployParameters) -> Names:
     # Azure ignores the case of all three.
     made_of = "/".join((settings.subscription or "", group, name)).lower()
     digest = hashlib.sha256(made_of.encode()).hexdigest()[:6]
-    letters = name.replace("-", "")
-    made = Names(
-        resource_group=group,
-        storage_account=f"st{letters}{digest}",
-        key_vault=f"kv-{name}-{digest}",
-        identity=f"id-{name}-scheduler",
-        jobs_identity=f"id-{name}-jobs",
-        workflow_identity=f"id-{name}-workflow",
-        registry=f"cr{letters}{digest}",
-        event_hub_namespace=f"evhns-{name}-{digest}",
-        event_hub="readings",
-        consumer_group="batch-scoring",
-        stream_consumer_group="stream-analytics",
-        iot_hub=f"iot-{name}-{digest}",
-        iot_identity=f"id-{name}-iot",
-        stream_job=f"asa-{name}",
-        batch_account=f"ba{letters}{digest}",
-        pool=name,
-        container_apps_environment=f"cae-{name}",
-        shards_job=f"caj-{name}-shards",
-        batch_ai_workspace=f"bai-{name}",
-        log_workspace=f"log-{name}",
-        insights=f"appi-{name}",
-        network=f"vnet-{name}",
-        score_workflow=f"logic-{name}-score",
-        retrain_workflow=f"logic-{name}-retrain",
-        score_job=f"caj-{name}-score",
-        retrain_job=f"caj-{name}-retrain",
-    )
-    names = replace(made, **_given(settings.names))
+    about = {"name": name, "group": group, "letters": name.replace("-", ""), "digest": digest}
+    made = {field.name: str(field.default).format(**about) for field in fields(Names)}
+    names = Names(**{**made, **_given(settings.names)})
     for key, chosen in asdict(names).items():
         if (fault := name_fault(key, chosen)) is not None:
             where = "deploy.resource_group" if key == "resource_group" else f"deploy.names.{key}"
