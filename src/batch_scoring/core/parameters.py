@@ -8,7 +8,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -124,6 +124,65 @@ def within(value: float, least: float, most: float) -> Check:
     (False, '1 to 32')
     """
     return least <= value <= most, f"{least:g} to {most:g}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Valid:
+    """What a setting has to be, for its annotation: ``Annotated[int, at_least(1)]``; null is valid, too."""
+
+    holds: Callable[[Any], bool]
+    expected: str
+
+
+def at_least(least: float, more: str = "") -> Valid:
+    """Expect a number that is not below a limit; ``more`` is added to what is expected."""
+    return Valid(lambda value: value >= least, f"{least:g} or more{more}")
+
+
+def between(least: float, most: float, more: str = "") -> Valid:
+    """Expect a number within both of its limits."""
+    return Valid(lambda value: within(value, least, most)[0], within(0, least, most)[1] + more)
+
+
+def like(pattern: str, expected: str) -> Valid:
+    """Expect a text that a regular expression describes as a whole."""
+    return Valid(lambda value: re.fullmatch(pattern, value) is not None, expected)
+
+
+def positive(example: str) -> Valid:
+    """Expect a duration above zero, such as the example."""
+    return Valid(lambda value: value > timedelta(0), f"a duration, such as {example!r}")
+
+
+SHARE = Valid(lambda share: 0 <= share <= 1, "a number from 0 to 1")
+
+
+class Settings:
+    """Base of a frozen dataclass whose annotations say what is valid; raises InputError for what is not.
+
+    Attributes
+    ----------
+    where : str
+        The name of the group, for messages.
+
+    Examples
+    --------
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Jobs(Settings):
+    ...     where = "jobs"
+    ...     retries: typing.Annotated[int, at_least(0)] = 2
+    >>> Jobs(-1)
+    Traceback (most recent call last):
+    batch_scoring.core.errors.InputError: jobs.retries: -1 is not valid; expected 0 or more
+    """
+
+    where: typing.ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for name, hint in typing.get_type_hints(type(self), include_extras=True).items():
+            value = getattr(self, name)
+            for rule in getattr(hint, "__metadata__", ()):
+                require(self, self.where, {name: (value is None or rule.holds(value), rule.expected)})
 
 
 def read_duration(value: Any, where: str) -> timedelta:

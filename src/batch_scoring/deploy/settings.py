@@ -6,23 +6,42 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.parameters import Check, read_parameters, require, within
+from batch_scoring.core.parameters import Settings, Valid, between, like, read_parameters, require, within
 from batch_scoring.deploy.durations import cron, recurrence, short_text
 from batch_scoring.deploy.network_settings import NetworkSettings
 from batch_scoring.jobs.backends.azure_batch.settings import PoolSettings
-from batch_scoring.jobs.backends.container_apps.settings import SIZES, is_size, memory_of
+from batch_scoring.jobs.backends.container_apps.settings import SIZE, SIZES, is_size, memory_of
 
-_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_REPOSITORY = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_NAME = like(
+    r"(?=.{2,14}$)[a-z](-?[a-z0-9])*",
+    "2 to 14 lower-case letters, digits and single '-' between them, a letter first",
+)
+_SUBSCRIPTION = like(
+    r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "the 'id' that `az account show` prints"
+)
+_LOCATION = like(r"[a-z0-9]+", "a region of `az account list-locations`, such as 'westeurope'")
+_REPOSITORY = like(
+    r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*",
+    "lower-case letters and digits, separated by one of . _ - /",
+)
+_TAG = like(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "1 to 128 letters, digits, . _ and -, no . or - first")
+_CONTAINER = like(
+    r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9]){2,62}",
+    "3 to 63 lower-case letters, digits and single '-' between them",
+)
+_EMAIL = like(r"[^@\s]+@[^@\s]+\.[^@\s]+", "one such as 'ops@example.com', or null for none")
+_STREAMING_UNITS = Valid(
+    lambda units: units in (1, 3) or (units > 0 and units % 6 == 0), "1, 3 or a multiple of 6"
+)
+_DAYS = between(1, 99_999, ", or null for never")
 
 
 @dataclass(frozen=True)
-class ImageSettings:
+class ImageSettings(Settings):
     """``deploy.image``.
 
     Attributes
@@ -40,22 +59,11 @@ class ImageSettings:
         When a name is not valid.
     """
 
-    repository: str = "batch-scoring"
-    tag: str | None = None
-    base: str = "docker.io/library/python:3.12-slim"
+    where: ClassVar[str] = "deploy.image"
 
-    def __post_init__(self) -> None:
-        checks = {
-            "repository": (
-                _REPOSITORY.fullmatch(self.repository) is not None,
-                "lower-case letters and digits, separated by one of . _ - /",
-            ),
-            "tag": (
-                self.tag is None or _TAG.fullmatch(self.tag) is not None,
-                "1 to 128 letters, digits, . _ and -, no . or - first",
-            ),
-        }
-        require(self, "deploy.image", checks)
+    repository: Annotated[str, _REPOSITORY] = "batch-scoring"
+    tag: Annotated[str | None, _TAG] = None
+    base: str = "docker.io/library/python:3.12-slim"
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ class SchedulerSettings:
 
 
 @dataclass(frozen=True)
-class EventHubSettings:
+class EventHubSettings(Settings):
     """``deploy.event_hub``: where devices send their readings.
 
     Attributes
@@ -125,20 +133,14 @@ class EventHubSettings:
         Whether senders may sign in with a connection string, too.
     """
 
-    partitions: int = 4
-    retention_days: int = 1
-    throughput_units: int = 1
+    where: ClassVar[str] = "deploy.event_hub"
+
+    # The limits of the Standard tier.
+    partitions: Annotated[int, between(1, 32)] = 4
+    retention_days: Annotated[int, between(1, 7)] = 1
+    throughput_units: Annotated[int, between(1, 40)] = 1
     capture: bool = False
     keys: bool = False
-
-    def __post_init__(self) -> None:
-        # The limits of the Standard tier.
-        checks = {
-            "partitions": within(self.partitions, 1, 32),
-            "retention_days": within(self.retention_days, 1, 7),
-            "throughput_units": within(self.throughput_units, 1, 40),
-        }
-        require(self, "deploy.event_hub", checks)
 
 
 @dataclass(frozen=True)
@@ -156,20 +158,17 @@ class IotHubSettings:
 
 
 @dataclass(frozen=True)
-class StreamAnalyticsSettings:
+class StreamAnalyticsSettings(Settings):
     """``deploy.stream_analytics``: the job that makes windows of readings."""
 
-    enabled: bool = True
-    streaming_units: int = 3
+    where: ClassVar[str] = "deploy.stream_analytics"
 
-    def __post_init__(self) -> None:
-        units = self.streaming_units
-        is_valid = units in (1, 3) or (units > 0 and units % 6 == 0)
-        require(self, "deploy.stream_analytics", {"streaming_units": (is_valid, "1, 3 or a multiple of 6")})
+    enabled: bool = True
+    streaming_units: Annotated[int, _STREAMING_UNITS] = 3
 
 
 @dataclass(frozen=True)
-class StorageSettings:
+class StorageSettings(Settings):
     """``deploy.storage``: the container with all data, and how long data is kept.
 
     Attributes
@@ -181,23 +180,12 @@ class StorageSettings:
         Records of runs, ``09_jobs``; None: never.
     """
 
-    container: str = "batch-scoring"
-    soft_delete_days: int = 7
-    archive_after_days: int | None = 30
-    delete_logs_after_days: int | None = 90
+    where: ClassVar[str] = "deploy.storage"
 
-    def __post_init__(self) -> None:
-        container = re.fullmatch(r"[a-z0-9](-?[a-z0-9]){2,62}", self.container)
-        checks = {
-            "container": (
-                container is not None and len(self.container) <= 63,
-                "3 to 63 lower-case letters, digits and single '-' between them",
-            ),
-            "soft_delete_days": within(self.soft_delete_days, 1, 365),
-            "archive_after_days": _days_or_null(self.archive_after_days),
-            "delete_logs_after_days": _days_or_null(self.delete_logs_after_days),
-        }
-        require(self, "deploy.storage", checks)
+    container: Annotated[str, _CONTAINER] = "batch-scoring"
+    soft_delete_days: Annotated[int, between(1, 365)] = 7
+    archive_after_days: Annotated[int | None, _DAYS] = 30
+    delete_logs_after_days: Annotated[int | None, _DAYS] = 90
 
 
 @dataclass(frozen=True)
@@ -232,30 +220,25 @@ class NodeSettings(PoolSettings):
 
 
 @dataclass(frozen=True)
-class ContainerAppsJobSettings:
+class ContainerAppsJobSettings(Settings):
     """``deploy.container_apps``: the job of Container Apps that scores; memory is twice its cores, in GiB."""
 
-    cpu: float = 1.0
+    where: ClassVar[str] = "deploy.container_apps"
 
-    def __post_init__(self) -> None:
-        require(self, "deploy.container_apps", {"cpu": (is_size(self.cpu), SIZES)})
+    cpu: Annotated[float, SIZE] = 1.0
 
 
 @dataclass(frozen=True)
-class AlertSettings:
+class AlertSettings(Settings):
     """``deploy.alerts``: who is notified of a failed or a missing run; None: the portal only."""
 
-    email: str | None = None
+    where: ClassVar[str] = "deploy.alerts"
 
-    def __post_init__(self) -> None:
-        is_valid = self.email is None or re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.email) is not None
-        require(
-            self, "deploy.alerts", {"email": (is_valid, "one such as 'ops@example.com', or null for none")}
-        )
+    email: Annotated[str | None, _EMAIL] = None
 
 
 @dataclass(frozen=True)
-class DeployParameters:
+class DeployParameters(Settings):
     """``params:deploy``; see ``conf/base/parameters_deploy.yml``.
 
     Attributes
@@ -281,13 +264,15 @@ class DeployParameters:
         When a setting is not valid.
     """
 
-    name: str = "batchscore"
-    subscription: str | None = None
+    where: ClassVar[str] = "deploy"
+
+    name: Annotated[str, _NAME] = "batchscore"
+    subscription: Annotated[str | None, _SUBSCRIPTION] = None
     resource_group: str | None = None
-    location: str = "westeurope"
+    location: Annotated[str, _LOCATION] = "westeurope"
     compute: Literal["azure_batch", "container_apps", "batch_ai"] = "azure_batch"
     tracking_uri: str | None = None
-    log_retention_days: int = 30
+    log_retention_days: Annotated[int, between(30, 730)] = 30
     arm_endpoint: str = "https://management.azure.com"
     image: ImageSettings = field(default_factory=ImageSettings)
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
@@ -304,22 +289,7 @@ class DeployParameters:
     names: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checks = {
-            "name": (
-                re.fullmatch(r"[a-z](-?[a-z0-9]){1,13}", self.name) is not None and len(self.name) <= 14,
-                "2 to 14 lower-case letters, digits and single '-' between them, a letter first",
-            ),
-            "subscription": (
-                self.subscription is None or _GUID.fullmatch(self.subscription) is not None,
-                "the 'id' that `az account show` prints",
-            ),
-            "location": (
-                re.fullmatch(r"[a-z0-9]+", self.location) is not None,
-                "a region of `az account list-locations`, such as 'westeurope'",
-            ),
-            "log_retention_days": within(self.log_retention_days, 30, 730),
-        }
-        require(self, "deploy", checks)
+        super().__post_init__()
         if self.compute == "batch_ai" and self.nodes.ssh_public_key is None:
             raise InputError(
                 "deploy.nodes.ssh_public_key: this setting is missing; Batch AI creates no nodes without it, "
@@ -392,11 +362,6 @@ def _require_wait(where: str, every: timedelta, wait: timedelta, what: str) -> N
             f"{where}.wait: {short_text(wait)} is not between 0 and {where}.every ({short_text(every)}); "
             f"one {what} has to end before the next begins"
         )
-
-
-def _days_or_null(days: int | None) -> Check:
-    is_valid, expected = within(1 if days is None else days, 1, 99_999)
-    return is_valid, f"{expected}, or null for never"
 
 
 def _require_url(where: str, url: str, schemes: tuple[str, ...]) -> None:

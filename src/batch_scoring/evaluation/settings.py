@@ -4,39 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated, ClassVar
 
 from batch_scoring.core.ids import require_known
-from batch_scoring.core.parameters import require
+from batch_scoring.core.parameters import Settings, Valid, at_least
 from batch_scoring.evaluation.metrics.baselines import BASELINES
 from batch_scoring.training.settings import TrainParameters
 
 MIN_RATE = 1e-6
+_RATE = Valid(lambda rate: 0 < rate < 1, "a number between 0 and 1, or null for train's")
 
 
 @dataclass(frozen=True)
-class EvaluateParameters:
+class EvaluateParameters(Settings):
     """``params:evaluate``; see conf/base/parameters_evaluate.yml."""
+
+    where: ClassVar[str] = "evaluate"
 
     from_: datetime | None = None
     to: datetime | None = None
-    false_alarm_rate: float | None = None
+    false_alarm_rate: Annotated[float | None, _RATE] = None
     baselines: tuple[str, ...] = tuple(BASELINES)
-    bootstrap: int = 1000
-    seed: int = 0
+    bootstrap: Annotated[int, at_least(0)] = 1000
+    seed: Annotated[int, at_least(0)] = 0
     data: str = "data"
 
     def __post_init__(self) -> None:
         require_known("evaluate.baselines", self.baselines, BASELINES)
-        rate = self.false_alarm_rate
-        checks = {
-            "false_alarm_rate": (
-                rate is None or 0 < rate < 1,
-                "a number between 0 and 1, or null for train's",
-            ),
-            "bootstrap": (self.bootstrap >= 0, "0 or more"),
-            "seed": (self.seed >= 0, "0 or more"),
-        }
-        require(self, "evaluate", checks)
+        super().__post_init__()
 
 
 def target_rate(settings: EvaluateParameters, train: TrainParameters, window_us: int) -> float:

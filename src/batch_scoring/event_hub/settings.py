@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated, ClassVar
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.parameters import require
+from batch_scoring.core.parameters import SHARE, Settings, Valid, at_least
 
-_SHARES = ("duplicate_share", "disorder_share", "malformed_share")
+_LENGTH = Valid(lambda length: length > timedelta(0), "a duration, such as '10m', or null")
+_RATE = Valid(lambda rate: rate > 0, "a number above 0, or null for no limit")
 
 
 @dataclass(frozen=True)
-class ReceiveParameters:
+class ReceiveParameters(Settings):
     """See ``conf/base/parameters_receive.yml``.
 
     Raises
@@ -21,22 +23,14 @@ class ReceiveParameters:
         When a limit is not above zero.
     """
 
-    max_events: int | None = None
-    max_time: timedelta | None = None
+    where: ClassVar[str] = "receive"
 
-    def __post_init__(self) -> None:
-        checks = {
-            "max_events": (self.max_events is None or self.max_events >= 1, "1 or more, or null"),
-            "max_time": (
-                self.max_time is None or self.max_time > timedelta(0),
-                "a duration, such as '10m', or null",
-            ),
-        }
-        require(self, "receive", checks)
+    max_events: Annotated[int | None, at_least(1, ", or null")] = None
+    max_time: Annotated[timedelta | None, _LENGTH] = None
 
 
 @dataclass(frozen=True)
-class PublishParameters:
+class PublishParameters(Settings):
     """See ``conf/base/parameters_publish.yml``.
 
     Raises
@@ -45,24 +39,20 @@ class PublishParameters:
         When a setting is not valid.
     """
 
+    where: ClassVar[str] = "publish"
+
     from_: datetime | None = None
     to: datetime | None = None
-    readings_per_second: float | None = None
+    readings_per_second: Annotated[float | None, _RATE] = None
     real_time: bool = False
-    readings_per_event: int = 1
-    duplicate_share: float = 0.0
-    disorder_share: float = 0.0
-    malformed_share: float = 0.0
+    readings_per_event: Annotated[int, at_least(1)] = 1
+    duplicate_share: Annotated[float, SHARE] = 0.0
+    disorder_share: Annotated[float, SHARE] = 0.0
+    malformed_share: Annotated[float, SHARE] = 0.0
 
     def __post_init__(self) -> None:
-        rate = self.readings_per_second
-        checks = {
-            "readings_per_second": (rate is None or rate > 0, "a number above 0, or null for no limit"),
-            "readings_per_event": (self.readings_per_event >= 1, "1 or more"),
-            **{name: (0 <= getattr(self, name) <= 1, "a number from 0 to 1") for name in _SHARES},
-        }
-        require(self, "publish", checks)
-        if rate is not None and self.real_time:
+        super().__post_init__()
+        if self.readings_per_second is not None and self.real_time:
             raise InputError("publish.real_time and publish.readings_per_second exclude each other; set one")
         if self.from_ is not None and self.to is not None and self.from_ >= self.to:
             raise InputError(f"publish.to: {self.to} is not after publish.from, {self.from_}")

@@ -4,50 +4,51 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import MICROSECOND
-from batch_scoring.core.parameters import require
+from batch_scoring.core.parameters import Settings, Valid, at_least
 from batch_scoring.incidents.devices import RollUpRules
 from batch_scoring.incidents.joining import JoinRules
 from batch_scoring.incidents.silence import SilenceRules
 
+_LONGER = Valid(lambda length: length > timedelta(0), "a duration longer than 0, such as '30m'")
+_NOT_BELOW_0 = Valid(lambda length: length >= timedelta(0), "0s or longer, such as '24h'")
+_AN_HOUR = Valid(lambda length: length >= timedelta(hours=1), "1h or longer, such as '24h'")
+
 
 @dataclass(frozen=True)
-class SilenceParameters:
+class SilenceParameters(Settings):
     """``params:incidents``, the group ``silence``; see conf/base/parameters_incidents.yml."""
 
-    after: timedelta = timedelta(minutes=30)
-    device_after: timedelta = timedelta(hours=12)
+    where: ClassVar[str] = "incidents.silence"
 
-    def __post_init__(self) -> None:
-        longer = "a duration longer than 0, such as '30m'"
-        checks = {name: (getattr(self, name) > timedelta(0), longer) for name in ("after", "device_after")}
-        require(self, "incidents.silence", checks)
+    after: Annotated[timedelta, _LONGER] = timedelta(minutes=30)
+    device_after: Annotated[timedelta, _LONGER] = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
-class LastingParameters:
+class LastingParameters(Settings):
     """``params:incidents``, the group ``lasting``; see conf/base/parameters_incidents.yml."""
 
-    after: timedelta = timedelta(hours=24)
+    where: ClassVar[str] = "incidents.lasting"
 
-    def __post_init__(self) -> None:
-        longer = "1h or longer, such as '24h'"
-        require(self, "incidents.lasting", {"after": (self.after >= timedelta(hours=1), longer)})
+    after: Annotated[timedelta, _AN_HOUR] = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
-class IncidentParameters:
+class IncidentParameters(Settings):
     """``params:incidents``; see conf/base/parameters_incidents.yml."""
 
-    tolerated_gap: int = 2
-    min_windows: int = 1
+    where: ClassVar[str] = "incidents"
+
+    tolerated_gap: Annotated[int, at_least(0)] = 2
+    min_windows: Annotated[int, at_least(1)] = 1
     cool_down: timedelta = timedelta(hours=1)
-    flapping: timedelta = timedelta(hours=24)
-    outlier_windows: int = 2
-    ranked_days: int = 30
+    flapping: Annotated[timedelta, _NOT_BELOW_0] = timedelta(hours=24)
+    outlier_windows: Annotated[int, at_least(0)] = 2
+    ranked_days: Annotated[int, at_least(1)] = 30
     silence: SilenceParameters = field(default_factory=SilenceParameters)
     lasting: LastingParameters = field(default_factory=LastingParameters)
     notify: Any = None
@@ -57,10 +58,7 @@ class IncidentParameters:
             raise InputError(
                 "incidents.notify: there is no such setting any more; its settings are in `alerts`"
             )
-        least = {"tolerated_gap": 0, "min_windows": 1, "ranked_days": 1, "outlier_windows": 0}
-        checks = {name: (getattr(self, name) >= n, f"{n} or more") for name, n in least.items()}
-        checks["flapping"] = (self.flapping >= timedelta(0), "0s or longer, such as '24h'")
-        require(self, "incidents", checks)
+        super().__post_init__()
 
     @property
     def rules(self) -> JoinRules:

@@ -8,16 +8,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Shard
-from batch_scoring.core.parameters import require
+from batch_scoring.core.parameters import Settings, at_least
 from batch_scoring.jobs.specs import JobSpec
 
 
 @dataclass(frozen=True)
-class Sharding:
+class Sharding(Settings):
     """How a scheduled run is cut into jobs.
 
     Attributes
@@ -35,13 +35,14 @@ class Sharding:
         When the settings contradict each other.
     """
 
+    where: ClassVar[str] = "jobs.sharding"
+
     per: Literal["sensor", "device_sensor"] = "sensor"
-    shards_per_sensor: int = 1
-    sensors_per_job: int = 1
+    shards_per_sensor: Annotated[int, at_least(1)] = 1
+    sensors_per_job: Annotated[int, at_least(1)] = 1
 
     def __post_init__(self) -> None:
-        counts = ("shards_per_sensor", "sensors_per_job")
-        require(self, "jobs.sharding", {name: (getattr(self, name) >= 1, "1 or more") for name in counts})
+        super().__post_init__()
         if (self.per == "device_sensor") + (self.shards_per_sensor > 1) + (self.sensors_per_job > 1) > 1:
             raise InputError(
                 "jobs.sharding: per=device_sensor, shards_per_sensor and sensors_per_job exclude each other; "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
-from batch_scoring.core.parameters import require
+from batch_scoring.core.parameters import Settings, at_least, positive
 from batch_scoring.jobs.backends.azure_batch.settings import AzureBatchSettings
 from batch_scoring.jobs.backends.batch_ai.settings import BatchAISettings
 from batch_scoring.jobs.backends.container_apps.settings import ContainerAppsSettings
@@ -16,18 +16,16 @@ from batch_scoring.jobs.planning import Sharding
 
 
 @dataclass(frozen=True)
-class LocalSettings:
+class LocalSettings(Settings):
     """``jobs.local``; see ``conf/base/parameters_jobs.yml``."""
 
-    processes: int | None = None
+    where: ClassVar[str] = "jobs.local"
 
-    def __post_init__(self) -> None:
-        is_valid = self.processes is None or self.processes >= 1
-        require(self, "jobs.local", {"processes": (is_valid, "1 or more, or null")})
+    processes: Annotated[int | None, at_least(1, ", or null")] = None
 
 
 @dataclass(frozen=True)
-class JobsParameters:
+class JobsParameters(Settings):
     """``params:jobs``; see ``conf/base/parameters_jobs.yml``.
 
     Raises
@@ -36,12 +34,14 @@ class JobsParameters:
         When a setting is not valid.
     """
 
+    where: ClassVar[str] = "jobs"
+
     backend: Literal["local", "dask", "batch_ai", "azure_batch", "container_apps"] = "local"
-    every: timedelta = timedelta(hours=1)
-    catch_up: int = 24
-    max_wall_time: timedelta = timedelta(minutes=50)
-    retries: int = 2
-    wait_for_nodes: timedelta = timedelta(minutes=30)
+    every: Annotated[timedelta, positive("1h")] = timedelta(hours=1)
+    catch_up: Annotated[int, at_least(0)] = 24
+    max_wall_time: Annotated[timedelta, positive("50m")] = timedelta(minutes=50)
+    retries: Annotated[int, at_least(0)] = 2
+    wait_for_nodes: Annotated[timedelta, positive("30m")] = timedelta(minutes=30)
     sharding: Sharding = field(default_factory=Sharding)
     local: LocalSettings = field(default_factory=LocalSettings)
     dask: DaskSettings = field(default_factory=DaskSettings)
@@ -49,13 +49,3 @@ class JobsParameters:
     azure_batch: AzureBatchSettings = field(default_factory=AzureBatchSettings)
     container_apps: ContainerAppsSettings = field(default_factory=ContainerAppsSettings)
     batch_ai: BatchAISettings = field(default_factory=BatchAISettings)
-
-    def __post_init__(self) -> None:
-        checks = {
-            "every": (self.every > timedelta(0), "a duration, such as '1h'"),
-            "max_wall_time": (self.max_wall_time > timedelta(0), "a duration, such as '50m'"),
-            "wait_for_nodes": (self.wait_for_nodes > timedelta(0), "a duration, such as '30m'"),
-            "catch_up": (self.catch_up >= 0, "0 or more"),
-            "retries": (self.retries >= 0, "0 or more"),
-        }
-        require(self, "jobs", checks)

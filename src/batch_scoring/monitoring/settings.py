@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Annotated, ClassVar
 
-from batch_scoring.core.parameters import require
+from batch_scoring.core.parameters import SHARE, Settings, positive
 from batch_scoring.monitoring.drift import DriftLimits
 
 
 @dataclass(frozen=True)
-class MonitorParameters:
+class MonitorParameters(Settings):
     """``params:monitor``; see conf/base/parameters_monitor.yml."""
 
-    range: timedelta = timedelta(days=7)
-    max_psi: float = 0.25
-    min_coverage: float = 0.8
-    min_windows: int = 100
+    where: ClassVar[str] = "monitor"
 
-    def __post_init__(self) -> None:
-        checks = {
-            "range": (self.range > timedelta(0), "a duration, such as '7d'"),
-            "min_coverage": (0 <= self.min_coverage <= 1, "a number from 0 to 1"),
-        }
-        require(self, "monitor", checks)
+    range: Annotated[timedelta, positive("7d")] = timedelta(days=7)
+    max_psi: float = 0.25
+    min_coverage: Annotated[float, SHARE] = 0.8
+    min_windows: int = 100
 
     @property
     def limits(self) -> DriftLimits:

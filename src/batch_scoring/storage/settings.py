@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Annotated, ClassVar
 
-from batch_scoring.core.parameters import read_duration, require
+from batch_scoring.core.parameters import Settings, Valid, read_duration, require
 
 FOREVER = "forever"
+_FILES = Valid(lambda n: n == 0 or n >= 2, "2 or more, or 0 for never")
+# A run that goes on may have written files that it has not committed yet.
+_A_DAY = Valid(lambda length: length >= timedelta(days=1), "a day or more, such as '7d'")
 
 
 @dataclass(frozen=True)
@@ -39,23 +43,11 @@ class KeepParameters:
 
 
 @dataclass(frozen=True)
-class MaintainParameters:
+class MaintainParameters(Settings):
     """``params:maintain``; see conf/base/parameters_maintain.yml."""
 
-    keep: KeepParameters = field(default_factory=KeepParameters)
-    compact_from: int = 12
-    vacuum_after: timedelta = timedelta(days=7)
+    where: ClassVar[str] = "maintain"
 
-    def __post_init__(self) -> None:
-        require(
-            self,
-            "maintain",
-            {
-                "compact_from": (
-                    self.compact_from == 0 or self.compact_from >= 2,
-                    "2 or more, or 0 for never",
-                ),
-                # A run that goes on may have written files that it has not committed yet.
-                "vacuum_after": (self.vacuum_after >= timedelta(days=1), "a day or more, such as '7d'"),
-            },
-        )
+    keep: KeepParameters = field(default_factory=KeepParameters)
+    compact_from: Annotated[int, _FILES] = 12
+    vacuum_after: Annotated[timedelta, _A_DAY] = timedelta(days=7)

@@ -16,8 +16,8 @@ What rests on it, and whose word that is (pages of learn.microsoft.com):
   trusted services see nothing while public access is off, so it is on for them, and denied to all others.
 - A subnet without default outbound access may not be a delegated one: *Default outbound access in Azure*.
 - The workflows call the Resource Manager alone, which has no private address, and so need none.
-- The rules of a network let nothing in from the internet by themselves; 168.63.129.16 is the resolver of every
-  virtual network, which knows its private zones; private endpoints of a registry need the Premium tier.
+- The rules of a network let nothing in from the internet by themselves; 168.63.129.16 is the resolver of
+  every virtual network, which knows its private zones; private endpoints of a registry need the Premium tier.
 - A node that starts before its way to Batch is known is of no use: the pool waits for the endpoint ``nodes``.
 """
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.parameters import read_parameters, require
+from batch_scoring.core.parameters import Settings, Valid, at_least, read_parameters, require
 
 WHERE = "jobs.costs"
+_LENGTH = Valid(lambda length: length > timedelta(0), "a duration above 0 s, such as '5m'")
+_AMOUNT = Valid(lambda amount: 0 <= amount < float("inf"), "0 or more")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class RegionPrice:
 
 
 @dataclass(frozen=True)
-class ReplicaPrices:
+class ReplicaPrices(Settings):
     """``jobs.costs.container_apps``: prices of the consumption plan, and how it starts jobs.
 
     Attributes
@@ -98,21 +100,15 @@ class ReplicaPrices:
         From the start of an execution until its job begins.
     """
 
-    vcpu_second: float = 0.000024
-    gib_second: float = 0.000003
-    free_vcpu_seconds: float = 180_000.0
-    free_gib_seconds: float = 360_000.0
-    cores: float = 100.0
-    start: timedelta = timedelta(seconds=30)
+    where: ClassVar[str] = f"{WHERE}.container_apps"
 
-    def __post_init__(self) -> None:
-        checks = {
-            name: (0 <= getattr(self, name) < float("inf"), "0 or more")
-            for name in ("vcpu_second", "gib_second", "free_vcpu_seconds", "free_gib_seconds")
-        }
-        checks["cores"] = (self.cores > 0, "a number of cores above 0")
-        checks["start"] = (self.start >= timedelta(0), "a duration, such as '30s'")
-        require(self, f"{WHERE}.container_apps", checks)
+    vcpu_second: Annotated[float, _AMOUNT] = 0.000024
+    gib_second: Annotated[float, _AMOUNT] = 0.000003
+    free_vcpu_seconds: Annotated[float, _AMOUNT] = 180_000.0
+    free_gib_seconds: Annotated[float, _AMOUNT] = 360_000.0
+    cores: Annotated[float, Valid(lambda cores: cores > 0, "a number of cores above 0")] = 100.0
+    # Read as a duration, which is never negative.
+    start: timedelta = timedelta(seconds=30)
 
 
 # As in conf/base/parameters_jobs.yml.
@@ -123,7 +119,7 @@ _USUAL_SIZES = (
 
 
 @dataclass(frozen=True)
-class CostSettings:
+class CostSettings(Settings):
     """``jobs.costs``; see ``conf/base/parameters_jobs.yml``.
 
     Raises
@@ -132,17 +128,19 @@ class CostSettings:
         When a setting is not valid.
     """
 
+    where: ClassVar[str] = WHERE
+
     nodes: list[dict[str, Any]] = field(default_factory=lambda: [asdict(size) for size in _USUAL_SIZES])
     low_priority: bool = False
     region: str | None = None
     prices: list[dict[str, Any]] = field(default_factory=list)
     currency: str = "USD"
-    deadline: timedelta | None = None
-    max_nodes: int = 100
+    deadline: Annotated[timedelta | None, _LENGTH] = None
+    max_nodes: Annotated[int, at_least(1)] = 100
     node_start: timedelta = timedelta(minutes=4)
     node_stop: timedelta = timedelta(minutes=1)
     job_overhead: timedelta = timedelta(seconds=2)
-    autoscale_interval: timedelta = timedelta(minutes=5)
+    autoscale_interval: Annotated[timedelta, _LENGTH] = timedelta(minutes=5)
     autoscale_offset: timedelta = timedelta(seconds=150)
     idle_before_stop: timedelta = timedelta(minutes=5)
     container_apps: ReplicaPrices = field(default_factory=ReplicaPrices)
@@ -154,11 +152,7 @@ class CostSettings:
         for name in names:
             if names.count(name) > 1:
                 raise InputError(f"{WHERE}.nodes: two sizes are called {name!r}; give each its own name")
-        checks = {"max_nodes": (self.max_nodes >= 1, "1 or more")}
-        for name in ("autoscale_interval", "deadline"):
-            length = getattr(self, name)
-            checks[name] = (length is None or length > timedelta(0), "a duration above 0 s, such as '5m'")
-        require(self, WHERE, checks)
+        super().__post_init__()
 
     @property
     def sizes(self) -> list[NodeSize]:

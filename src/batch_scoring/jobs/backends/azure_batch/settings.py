@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.loopback import is_loopback
-from batch_scoring.core.parameters import require, within
+from batch_scoring.core.parameters import Settings, Valid, at_least, like, require, within
 
 # The service's limits of tasks on a node.
 _TASKS_PER_CORE, _TASKS_PER_NODE = 4, 256
+_SIZE = like(r"(?a)\w{1,64}", "a machine size such as 'Standard_D2s_v5'")
+_IMAGE = like(r"([^:]*:){3}[^:]*", "publisher:offer:sku:version")
+_POOL = like(r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, '-' or '_'")
+_INTERVAL = Valid(lambda length: timedelta(minutes=5) <= length <= timedelta(hours=168), "5m to 168h")
 # Sizes whose first number is not their cores, by their names behind "Standard_".
 _OLD_CORES = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 11: 2, 12: 4, 13: 8, 14: 16, 15: 20}
 
 
 @dataclass(frozen=True)
-class PoolSettings:
+class PoolSettings(Settings):
     """The nodes of a pool, and how it scales: of the engine's settings, and of the deployment's.
 
     Raises
@@ -30,31 +34,21 @@ class PoolSettings:
 
     where: ClassVar[str] = "jobs.azure_batch"
 
-    vm_size: str = "Standard_D2s_v5"
-    vm_image: str = "microsoft-dsvm:ubuntu-hpc:2404:latest"
+    vm_size: Annotated[str, _SIZE] = "Standard_D2s_v5"
+    vm_image: Annotated[str, _IMAGE] = "microsoft-dsvm:ubuntu-hpc:2404:latest"
     node_agent: str = "batch.node.ubuntu 24.04"
     low_priority: bool = False
     min_nodes: int = 0
-    max_nodes: int = 10
+    max_nodes: Annotated[int, at_least(1)] = 10
     tasks_per_node: int = 1
     keep_warm: timedelta = timedelta(0)
-    autoscale_interval: timedelta = timedelta(minutes=5)
+    autoscale_interval: Annotated[timedelta, _INTERVAL] = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
-        # The service's own limits.
+        super().__post_init__()
         checks = {
-            "vm_size": (
-                re.fullmatch(r"\w{1,64}", self.vm_size, re.ASCII) is not None,
-                "a machine size such as 'Standard_D2s_v5'",
-            ),
-            "vm_image": (self.vm_image.count(":") == 3, "publisher:offer:sku:version"),
-            "max_nodes": (self.max_nodes >= 1, "1 or more"),
             "min_nodes": within(self.min_nodes, 0, self.max_nodes),
             "tasks_per_node": within(self.tasks_per_node, 1, most_tasks(self.vm_size)),
-            "autoscale_interval": (
-                timedelta(minutes=5) <= self.autoscale_interval <= timedelta(hours=168),
-                "5m to 168h",
-            ),
         }
         require(self, self.where, checks)
 
@@ -91,17 +85,12 @@ class AzureBatchSettings(PoolSettings):
     """``jobs.azure_batch``; see ``conf/base/parameters_jobs.yml``."""
 
     endpoint: str | None = None
-    pool: str = "batch-scoring"
+    pool: Annotated[str, _POOL] = "batch-scoring"
     image: str | None = None
     identity: str | None = None
     account_id: str | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     pass_environment: tuple[str, ...] = ("APPLICATIONINSIGHTS_CONNECTION_STRING",)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        is_id = re.fullmatch(r"[A-Za-z0-9_-]{1,64}", self.pool) is not None
-        require(self, self.where, {"pool": (is_id, "1 to 64 letters, digits, '-' or '_'")})
 
     def require_complete(self) -> None:
         """Check that all required settings are set.

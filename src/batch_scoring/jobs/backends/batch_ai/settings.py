@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from batch_scoring.core.errors import InputError
-from batch_scoring.core.parameters import Check, read_parameters, require, within
+from batch_scoring.core.parameters import Settings, at_least, like, read_parameters, require, within
 
 # The service's rule for the names of workspaces, clusters, file servers and experiments.
-_NAME = re.compile(r"[-\w]{1,64}", re.ASCII)
+_NAME = like(r"(?a)[-\w]{1,64}", "1 to 64 letters, digits, - and _")
+_IMAGE = like(r"([^:]*:){2,3}[^:]*", "publisher:offer:sku or publisher:offer:sku:version")
+_URL = like(r"https://.*", "a URL that begins with https://")
 # Where the service mounts what belongs to the cluster, and what belongs to a job.
 MOUNT_ROOTS = {"cluster": "$AZ_BATCHAI_MOUNT_ROOT", "job": "$AZ_BATCHAI_JOB_MOUNT_ROOT"}
 # Required settings of each kind, besides the path.
@@ -27,7 +28,7 @@ _NEEDS = {
 
 
 @dataclass(frozen=True)
-class ClusterSettings:
+class ClusterSettings(Settings):
     """``jobs.batch_ai.cluster``: the nodes.
 
     Attributes
@@ -42,14 +43,16 @@ class ClusterSettings:
         secret with its instrumentation key.
     """
 
-    name: str = "scoring"
+    where: ClassVar[str] = "jobs.batch_ai.cluster"
+
+    name: Annotated[str, _NAME] = "scoring"
     vm_size: str = "STANDARD_D2_V2"
     priority: Literal["dedicated", "lowpriority"] = "dedicated"
     scale: Literal["auto", "manual"] = "auto"
     min_nodes: int = 0
-    max_nodes: int = 4
+    max_nodes: Annotated[int, at_least(1)] = 4
     initial_nodes: int = 0
-    image: str | None = None
+    image: Annotated[str | None, _IMAGE] = None
     user: str = "scoring"
     ssh_public_key: str | None = None
     subnet: str | None = None
@@ -58,15 +61,9 @@ class ClusterSettings:
     app_insights_secret: str | None = None
 
     def __post_init__(self) -> None:
-        parts = 3 if self.image is None else len(self.image.split(":"))
-        checks = {
-            "name": _is_name(self.name),
-            "max_nodes": (self.max_nodes >= 1, "1 or more"),
-            "min_nodes": within(self.min_nodes, 0, self.max_nodes),
-            "initial_nodes": within(self.initial_nodes, 0, self.max_nodes),
-            "image": (parts in (3, 4), "publisher:offer:sku or publisher:offer:sku:version"),
-        }
-        require(self, "jobs.batch_ai.cluster", checks)
+        super().__post_init__()
+        counts = ("min_nodes", "initial_nodes")
+        require(self, self.where, {name: within(getattr(self, name), 0, self.max_nodes) for name in counts})
         if (self.app_insights is None) != (self.app_insights_secret is None):
             raise InputError(
                 "jobs.batch_ai.cluster: app_insights and app_insights_secret go together; set both or none"
@@ -74,24 +71,18 @@ class ClusterSettings:
 
 
 @dataclass(frozen=True)
-class FileServerSettings:
+class FileServerSettings(Settings):
     """``jobs.batch_ai.file_server``: an NFS server of the service's own, made when ``name`` is set."""
 
-    name: str | None = None
+    where: ClassVar[str] = "jobs.batch_ai.file_server"
+
+    name: Annotated[str | None, _NAME] = None
     vm_size: str = "STANDARD_D2_V2"
-    disks: int = 1
-    disk_gb: int = 128
+    disks: Annotated[int, at_least(1)] = 1
+    disk_gb: Annotated[int, at_least(1)] = 128
     disk_type: Literal["Standard_LRS", "Premium_LRS"] = "Standard_LRS"
     caching: Literal["none", "readonly", "readwrite"] = "none"
     subnet: str | None = None
-
-    def __post_init__(self) -> None:
-        checks = {
-            "name": _is_name(self.name),
-            "disks": (self.disks >= 1, "1 or more"),
-            "disk_gb": (self.disk_gb >= 1, "1 or more"),
-        }
-        require(self, "jobs.batch_ai.file_server", checks)
 
 
 @dataclass(frozen=True)
@@ -155,7 +146,7 @@ class Volume:
 
 
 @dataclass(frozen=True)
-class BatchAISettings:
+class BatchAISettings(Settings):
     """``jobs.batch_ai``; see ``conf/base/parameters_jobs.yml``.
 
     Attributes
@@ -183,18 +174,20 @@ class BatchAISettings:
         When a setting is not valid.
     """
 
-    endpoint: str = "https://management.azure.com"
+    where: ClassVar[str] = "jobs.batch_ai"
+
+    endpoint: Annotated[str, _URL] = "https://management.azure.com"
     subscription: str | None = None
     resource_group: str | None = None
     location: str | None = None
-    workspace: str = "batch-scoring"
+    workspace: Annotated[str, _NAME] = "batch-scoring"
     key_vault: str | None = None
     data: str | None = None
     logs: str | None = None
     preparation: str | None = None
     priority: Literal["low", "normal", "high"] = "normal"
-    at_once: int = 8
-    poll_seconds: int = 5
+    at_once: Annotated[int, at_least(1)] = 8
+    poll_seconds: Annotated[int, at_least(0)] = 5
     cluster: ClusterSettings = field(default_factory=ClusterSettings)
     container: ContainerSettings = field(default_factory=ContainerSettings)
     file_server: FileServerSettings = field(default_factory=FileServerSettings)
@@ -205,13 +198,7 @@ class BatchAISettings:
     outputs: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checks = {
-            "workspace": _is_name(self.workspace),
-            "endpoint": (self.endpoint.startswith("https://"), "a URL that begins with https://"),
-            "at_once": (self.at_once >= 1, "1 or more"),
-            "poll_seconds": (self.poll_seconds >= 0, "0 or more"),
-        }
-        require(self, "jobs.batch_ai", checks)
+        super().__post_init__()
         read_volumes(self.mounts, self.file_server.name)
 
     def volumes(self) -> list[Volume]:
@@ -256,11 +243,6 @@ class BatchAISettings:
         if not any(f"{self.logs}/".startswith(f"{place}/") for place in mounted):
             known = ", ".join(mounted) or "none"
             raise InputError(f"jobs.batch_ai.logs: {self.logs!r} is not on a mount; mounts are: {known}")
-
-
-def _is_name(name: str | None) -> Check:
-    is_valid = name is None or _NAME.fullmatch(name) is not None
-    return is_valid, "1 to 64 letters, digits, - and _"
 
 
 def read_volumes(mounts: Sequence[Any], file_server: str | None) -> list[Volume]:

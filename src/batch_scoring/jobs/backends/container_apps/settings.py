@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import Annotated, ClassVar, NamedTuple
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.loopback import is_loopback
-from batch_scoring.core.parameters import require
+from batch_scoring.core.parameters import Settings, Valid, at_least, like, positive
 
 WHERE = "jobs.container_apps"
 _ID = re.compile(
@@ -28,8 +27,26 @@ class Place(NamedTuple):
     job: str
 
 
+SIZES = f"{_LEAST_CPU:g} to {_MOST_CPU:g} cores, in steps of {_STEP:g}"
+
+
+def is_size(cpu: float) -> bool:
+    """Return whether a replica of the consumption profile may have this number of cores.
+
+    Examples
+    --------
+    >>> [is_size(cpu) for cpu in (0.25, 1.0, 4.0, 0.3, 8.0)]
+    [True, True, True, False, False]
+    """
+    return _LEAST_CPU <= cpu <= _MOST_CPU and not cpu % _STEP
+
+
+SIZE = Valid(is_size, SIZES)
+_URL = like(r"(?i)https:.*", "an URL such as https://management.azure.com")
+
+
 @dataclass(frozen=True)
-class ContainerAppsSettings:
+class ContainerAppsSettings(Settings):
     """``jobs.container_apps``; see ``conf/base/parameters_jobs.yml``.
 
     Raises
@@ -38,24 +55,14 @@ class ContainerAppsSettings:
         When a setting is not valid.
     """
 
-    endpoint: str = "https://management.azure.com"
+    where: ClassVar[str] = WHERE
+
+    endpoint: Annotated[str, _URL] = "https://management.azure.com"
     job_id: str | None = None
     image: str | None = None
-    cpu: float = 1.0
-    at_once: int = 8
-    slow_start: timedelta = timedelta(seconds=90)
-
-    def __post_init__(self) -> None:
-        checks = {
-            "endpoint": (
-                urlsplit(self.endpoint).scheme == "https",
-                "an URL such as https://management.azure.com",
-            ),
-            "cpu": (is_size(self.cpu), SIZES),
-            "at_once": (self.at_once >= 1, "1 or more"),
-            "slow_start": (self.slow_start > timedelta(0), "a duration, such as '90s'"),
-        }
-        require(self, WHERE, checks)
+    cpu: Annotated[float, SIZE] = 1.0
+    at_once: Annotated[int, at_least(1)] = 8
+    slow_start: Annotated[timedelta, positive("90s")] = timedelta(seconds=90)
 
     @property
     def place(self) -> Place:
@@ -73,20 +80,6 @@ class ContainerAppsSettings:
     def is_loopback(self) -> bool:
         """Whether the endpoint is a stand-in on this machine."""
         return is_loopback(self.endpoint)
-
-
-SIZES = f"{_LEAST_CPU:g} to {_MOST_CPU:g} cores, in steps of {_STEP:g}"
-
-
-def is_size(cpu: float) -> bool:
-    """Return whether a replica of the consumption profile may have this number of cores.
-
-    Examples
-    --------
-    >>> [is_size(cpu) for cpu in (0.25, 1.0, 4.0, 0.3, 8.0)]
-    [True, True, True, False, False]
-    """
-    return _LEAST_CPU <= cpu <= _MOST_CPU and not cpu % _STEP
 
 
 def memory_of(cpu: float) -> float:

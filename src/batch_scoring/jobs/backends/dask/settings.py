@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-from batch_scoring.core.parameters import require
+from batch_scoring.core.parameters import Settings, at_least, like
+
+_ADDRESS = like(r".*://.*", "an address such as 'tcp://10.0.0.4:8786', or null for workers on this machine")
 
 
 @dataclass(frozen=True)
-class DaskSettings:
+class DaskSettings(Settings):
     """``jobs.dask``; see ``conf/base/parameters_jobs.yml``.
 
     Raises
@@ -17,18 +20,9 @@ class DaskSettings:
         When a setting is not valid.
     """
 
-    scheduler: str | None = None
-    workers: int | None = None
-    threads: int = 1
-    project: str | None = None
+    where: ClassVar[str] = "jobs.dask"
 
-    def __post_init__(self) -> None:
-        checks = {
-            "scheduler": (
-                self.scheduler is None or "://" in self.scheduler,
-                "an address such as 'tcp://10.0.0.4:8786', or null for workers on this machine",
-            ),
-            "workers": (self.workers is None or self.workers >= 1, "1 or more, or null"),
-            "threads": (self.threads >= 1, "1 or more"),
-        }
-        require(self, "jobs.dask", checks)
+    scheduler: Annotated[str | None, _ADDRESS] = None
+    workers: Annotated[int | None, at_least(1, ", or null")] = None
+    threads: Annotated[int, at_least(1)] = 1
+    project: str | None = None
