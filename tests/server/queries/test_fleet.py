@@ -83,9 +83,9 @@ def test_a_search_finds_a_part_of_an_id_in_any_case(totals):
     assert ranked(totals, text="(.*")[0] == []
 
 
-def test_filters_of_sensor_severity_ids_and_time(totals):
+def test_filters_of_sensor_ids_and_time(totals):
     assert ranked(totals, sensor="power")[0] == ["Pump-11"]
-    assert ranked(totals, severity=5.0)[0] == ["pump-10"]
+    assert ranked(totals, text="pump-10")[1].severity.tolist() == [9.0]
     assert ranked(totals, ids=strings(["pump-9"]))[0] == ["pump-9"]
     assert ranked(totals, ids=strings([]))[0] == []
     names, found = ranked(totals, start=START_US + DAY, end=START_US + 2 * DAY)

@@ -36,8 +36,6 @@ class DeploymentRequest:
         The Stream Analytics job to start afterwards.
     key_vault : str or None
         The vault to recover where it was deleted.
-    tags : mapping
-        Of the resource group.
     unwanted : sequence of (str, str)
         Ids and API versions of what must not be there, such as a scheduler of another kind.
     """
@@ -46,7 +44,6 @@ class DeploymentRequest:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     stream_job: str | None = None
     key_vault: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
     unwanted: Sequence[tuple[str, str]] = ()
 
     @property
@@ -70,7 +67,7 @@ def up(client: Client, request: DeploymentRequest, say: Say) -> dict[str, Any]:
     InputError
         When the deployment fails; each failed resource is reported before.
     """
-    is_new = _ensure_group(client, request, say)
+    is_new = _ensure_group(client, say)
     running = None if is_new else client.deployment()
     if running is not None and _state(running) not in ENDED:
         say(f"joining the deployment {client.place.deployment!r}, which is running")
@@ -140,7 +137,7 @@ def _news(operations: list[Any], reported: set[str]) -> list[str]:
     return lines
 
 
-def _ensure_group(client: Client, request: DeploymentRequest, say: Say) -> bool:
+def _ensure_group(client: Client, say: Say) -> bool:
     """Create the resource group unless it exists; return whether it is new."""
     place, there = client.place, client.group()
     if there is not None:
@@ -150,10 +147,9 @@ def _ensure_group(client: Client, request: DeploymentRequest, say: Say) -> bool:
                 f"lies in {there.location!r}; set that, or another `deploy.resource_group`"
             )
         return False
-    tags = {**request.tags, OWNER_TAG: place.deployment}
     with clear_errors(f"resource group {place.resource_group!r}", place):
         client.resources.resource_groups.create_or_update(
-            place.resource_group, {"location": place.location, "tags": tags}
+            place.resource_group, {"location": place.location, "tags": {OWNER_TAG: place.deployment}}
         )
     say(f"ready: resource group {place.resource_group} in {place.location}")
     return True

@@ -99,7 +99,7 @@ def _wanted(
     if shown["state"] or shown["level"]:
         names = states.named(totals, shown["state"], shown["level"])
         ids = names if ids is None else _both(ids, names)
-    return Filter(shown["q"], ids, shown["sensor"], 0.0, start, shown["to"], shown["order"]), shown
+    return Filter(shown["q"], ids, shown["sensor"], start, shown["to"], shown["order"]), shown
 
 
 def _both(a: pa.Array, b: pa.Array) -> pa.Array:

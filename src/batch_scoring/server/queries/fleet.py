@@ -35,8 +35,6 @@ class Filter:
         Only these, such as the devices of a group.
     sensor : str
         Only windows of this sensor; empty is all.
-    severity : float
-        Least severity of a window, decades.
     start, end : int or None
         Microseconds since the epoch; in whole days where the range is longer than three.
     order : "worst" or "name"
@@ -45,7 +43,6 @@ class Filter:
     text: str = ""
     ids: pa.Array | None = None
     sensor: str = ""
-    severity: float = 0.0
     start: int | None = None
     end: int | None = None
     order: str = "worst"
@@ -102,8 +99,6 @@ def rank_devices(totals: FleetTotals, wanted: Filter, urgency: Float | None = No
     np.maximum.at(last_day, device[is_anomalous], totals.day[rows][is_anomalous])
     keep = np.bincount(device, minlength=n) > 0
     keep &= _matching(totals, wanted)
-    if wanted.severity > 0:
-        keep &= severity >= wanted.severity
     found = np.flatnonzero(keep)
     names = totals.natural_order[found]
     urgent = np.zeros(n) if urgency is None else urgency
