@@ -123,6 +123,19 @@ def test_one_or_two_outages_do_not_make_the_next_usual():
     assert [row[2] for row in devices] == [100, 200, 300]
 
 
+def test_a_weekend_is_silent_once_and_later_when_it_is_much_longer():
+    weekends = [(104 + 168 * week, 168 + 168 * week) for week in range(3)]
+    table = fleet(600, a_s=[*weekends[:2], (440, 530)], a_t=[], b_s=weekends, b_t=[])
+    assert silences(table)[2] == [
+        ("a", "s", 104, 168, False), ("a", "s", 440, 530, False), ("b", "s", 104, 168, False),
+    ]  # fmt: skip
+
+
+def test_a_silence_of_weeks_does_not_explain_itself():
+    (found,) = find_silences(Gaps.of(fleet(500, a_s=[(100, None)], a_t=[])), RULES, Calendar(None))[2:]
+    assert found.decades == pytest.approx([np.log10(400 / 0.5)])
+
+
 def test_outages_of_more_than_four_weeks_ago_are_forgotten():
     outages = [(24.0 * day, 24.0 * day + 20) for day in (4, 6, 8)]
     later = (24.0 * 60, 24.0 * 60 + 20)

@@ -23,6 +23,9 @@ from batch_scoring.tables.arrow_arrays import are, distinct, positions, to_arrow
 # A gap is usual that is at most twice as long as the third longest of the last four weeks: what happens at
 # night, or at weekends, is so after the third time, and a single outage never.
 MEMORY_US, RANK, LAGS, TIMES_USUAL = 28 * DAY_US, 3, 60, 2
+# A weekend is usual from the second on: where this share was silent a week before, too, it is no news. Nights
+# that an outage holds are less.
+WEEK_US, AS_A_WEEK_BEFORE = 7 * DAY_US, 0.75
 # A series that is younger has not shown its rhythm.
 YOUNG_US = 3 * DAY_US
 # The source is silent when this share of three devices or more is.
@@ -206,5 +209,9 @@ def _judged(
     length = end - start - overlap(owner, start, end, explained)
     usual = usual_length(series, start, end, length, MEMORY_US, RANK, LAGS)
     longest = np.maximum(after_us, TIMES_USUAL * usual)
-    is_silent = (length > longest) & (start - first >= YOUNG_US)
+    # What is longer than a week would explain itself.
+    rows = end - start < WEEK_US
+    before = overlap(series, start, end, (series[rows], start[rows] + WEEK_US, end[rows] + WEEK_US))
+    is_news = before < AS_A_WEEK_BEFORE * (end - start)
+    is_silent = (length > longest) & (start - first >= YOUNG_US) & is_news
     return is_silent, np.log10(np.maximum(length, 1) / np.maximum(longest, 1))
