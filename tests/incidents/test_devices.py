@@ -135,6 +135,34 @@ def test_a_single_window_of_an_hour_is_no_outlier():
     assert (row["kind"], row["priority"]) == ("anomaly", 4.0)
 
 
+@pytest.mark.parametrize(
+    ("severity", "n_windows", "known", "kind"),
+    [
+        (0.9, 1, {}, "outlier"),
+        (1.0, 1, {}, "anomaly"),
+        (0.9, 2, {}, "anomaly"),
+        (0.9, 0, {}, "anomaly"),  # a stay
+        (0.9, 1, {"beyond_limits": True}, "anomaly"),
+        (0.9, 1, {"among_rare": True}, "anomaly"),
+        (0.9, 1, {"step": -3.0}, "anomaly"),
+    ],
+)
+def test_a_single_window_near_the_threshold_may_be_chance(severity, n_windows, known, kind):
+    rows = incidents(("a", "s", 0, 72, severity, "open", n_windows)).to_pylist()
+    rows = pa.Table.from_pylist([rows[0] | known], schema=INCIDENTS)
+    gaps = last_rows(*((f"z{i:02}", "s") for i in range(60)))
+    assert roll_up(rows, gaps, RULES, 0)["kind"].to_pylist() == [kind]
+    (row,) = roll_up(rows, gaps, replace(RULES, outlier_windows=0), 0).to_pylist()
+    assert row["kind"] == "anomaly"
+
+
+def test_single_windows_near_the_threshold_flap_as_one_incident():
+    day = DAY_US // (5 * MINUTE_US)
+    rows = [("a", "s", i * day // 2, i * day // 2 + 12, 0.5, "closed", 1) for i in range(3)]
+    (row,) = flapping(*rows)
+    assert (row["kind"], row["n_windows"]) == ("anomaly", 3)
+
+
 def test_two_windows_are_an_outlier_of_one_sensor_or_of_two_and_three_are_not():
     rules = replace(RULES, outlier_windows=2)
     gaps = last_rows(*((f"z{i:02}", sensor) for i in range(60) for sensor in "st"))
@@ -309,6 +337,14 @@ def test_what_begins_on_many_devices_at_once_is_one_event_of_the_fleet():
     assert [(row["kind"], row["device"]) for row in others] == [("anomaly", "d48"), ("anomaly", "d49")]
 
 
+@pytest.mark.parametrize(("later", "kinds"), [(72, ["fleet_event"]), (144, ["anomaly"] * 6)])
+def test_what_begins_in_the_next_of_long_windows_begins_at_once(later, kinds):
+    gaps = last_rows(*((f"z{i:02}", "s") for i in range(24)))
+    rows = [(d, "s", 0, 72, 2, "closed", 1) for d in "abc"]
+    rows += [(d, "s", later, later + 72, 2, "closed", 1) for d in "def"]
+    assert roll_up(incidents(*rows), gaps, RULES, 0)["kind"].to_pylist() == kinds
+
+
 @pytest.mark.parametrize(("n_hit", "n_devices"), [(4, 7), (3, 6), (3, 3), (5, 10)])
 def test_half_of_a_small_fleet_is_an_event(n_hit, n_devices):
     hit = [(f"d{i:02}", "s", 0, 6, 1, "closed") for i in range(n_hit)]
@@ -353,6 +389,16 @@ def test_a_silent_source_names_all_devices_and_sensors():
     (row, *_) = rolled(gaps=pa.concat_tables([last_rows(*series), running])).to_pylist()
     assert (row["kind"], row["device"]) == ("source_silent", "")
     assert (row["devices"], row["sensors"]) == (["a", "b", "c", "d"], ["s", "t", "u", "v"])
+
+
+def test_a_source_that_sends_again_stands_as_a_silent_sensor():
+    # All are silent for half a day: 10 × 5 (1 + log10(12 h / 30 min)) = 119, as a sensor 12.
+    series = [(device, "s") for device in "abcdefg"]
+    gaps = pa.concat_tables([last_rows(*series, until=300), *(ended_gap(*one, 6, 150) for one in series)])
+    machine = ("a", "s", 200, 224, 13, "closed")
+    table = roll_up(incidents(machine), gaps, RULES, 0)
+    assert table["kind"].to_pylist() == ["anomaly", "source_silent"]
+    assert table["priority"][1].as_py() == pytest.approx(50 * (1 + math.log10(24)))
 
 
 def test_silence_is_listed_with_what_is_anomalous():

@@ -15,6 +15,7 @@ from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.incidents.evidence import (
     LEVEL_FROM,
     MOST_OF_AN_OUTLIER,
+    SILENT_SOURCE,
     for_how_long,
     for_how_many,
     outlier_priority,
@@ -22,7 +23,7 @@ from batch_scoring.incidents.evidence import (
 )
 from batch_scoring.incidents.expected import signed
 from batch_scoring.incidents.flapping import join_flaps
-from batch_scoring.incidents.fleet_events import are_in_events, events_of_fleet
+from batch_scoring.incidents.fleet_events import are_in_events, at_once, events_of_fleet
 from batch_scoring.incidents.joining import hex_digits
 from batch_scoring.incidents.lone_steps import are_steps
 from batch_scoring.incidents.long_stays import long_stays
@@ -55,6 +56,8 @@ _NO_STAYS = empty_table(STAYS)
 BEYOND_A_LIMIT = "beyond a limit"
 # A single window is an outlier where windows are shorter.
 OUTLIER_BELOW_US = HOUR_US
+# A single window of any length is one that is rarer than asked by less than this, decades.
+NEAR_THE_THRESHOLD = 1.0
 SILENT = ("source_silent", "device_silent", "sensor_silent")
 
 
@@ -66,11 +69,11 @@ class RollUpRules:
     ----------
     slack_us : int
         Incidents of a device at most this far apart are one, microseconds; so are silences. Incidents that
-        begin within this time on many devices are an event of the fleet.
+        begin within this time, or a window where that is longer, on many devices are an event of the fleet.
     silence : SilenceRules
     outlier_windows : int
         An incident with at most this many windows, shorter than an hour, is an outlier: a wild reading, and
-        the step back from it.
+        the step back from it. So is a longer window near the threshold that stands alone, unless this is 0.
     calendar : Calendar
         What it leaves out is no silence.
     devices : Devices
@@ -144,7 +147,8 @@ def roll_up(
         INCIDENTS.field("state"),
         pc.if_else(to_arrow(is_over), constant("closed", is_over.size), incidents["state"]),
     )
-    is_event = are_in_events(incidents, known, rules.slack_us)
+    slack = at_once(incidents, rules.slack_us)
+    is_event = are_in_events(incidents, known, slack)
     source, devices, sensors = (
         silent_rows(kind, silences, known, rules.slack_us, block)
         for kind, silences in zip(SILENT, found_silences, strict=True)
@@ -154,7 +158,7 @@ def roll_up(
         devices = with_renames(devices, find_renames(known, found_silences[1], *limits, read))
     found = [
         _of_devices(incidents.filter(to_arrow(~is_event)), rules),
-        events_of_fleet(incidents.filter(to_arrow(is_event)), rules.slack_us),
+        events_of_fleet(incidents.filter(to_arrow(is_event)), slack),
         source,
         devices,
         sensors,
@@ -171,7 +175,7 @@ def _of_devices(incidents: pa.Table, rules: RollUpRules) -> pa.Table:
         return empty_table(DEVICE_INCIDENTS)
     incidents, group, length, last_start = _joined_flaps(incidents, rules)
     rows = sum_up(incidents, group, "anomaly", last_start)
-    is_outlier = _are_outliers(incidents, group, rules)
+    is_outlier = _are_outliers(incidents, group, rules) | _are_chance(incidents, group, rules)
     is_unit = are_of_unit(incidents)
     first = np.flatnonzero(np.diff(group, prepend=-1))
     of_others = np.maximum.reduceat(np.where(is_unit, 0, to_numpy(incidents["n_windows"])), first)
@@ -253,6 +257,20 @@ def _are_outliers(incidents: pa.Table, group: Int, rules: RollUpRules) -> Bool:
     return found
 
 
+def _are_chance(incidents: pa.Table, group: Int, rules: RollUpRules) -> Bool:
+    """Mark the groups of one window, however long, that the budget may allow, shape (n_groups,).
+
+    Nine in ten false windows lie within a decade of the threshold. What a limit has found is none of them,
+    nor is a step, or what lies among rare windows.
+    """
+    first = np.flatnonzero(np.diff(group, prepend=-1))
+    is_one = (np.diff(first, append=group.size) == 1) & (to_numpy(incidents["n_windows"])[first] == 1)
+    is_none = to_numpy(incidents["among_rare"], null=False) | to_numpy(incidents["beyond_limits"], null=False)
+    is_near = (to_numpy(incidents["peak_severity"]) < NEAR_THE_THRESHOLD) & ~(is_none | are_steps(incidents))
+    found: Bool = is_one & is_near[first] & (rules.outlier_windows > 0)
+    return found
+
+
 def with_advice(incidents: pa.Table, steps: Mapping[str, str]) -> pa.Table:
     """Add what is known of each incident beside its numbers, column ``advice``."""
     rows, of_levels = _of_levels(incidents)
@@ -298,9 +316,12 @@ def _ranked(rows: pa.Table, now: int) -> pa.Table:
     if rows.num_rows == 0:
         return rows
     priority, end = to_numpy(rows["priority"]), to_numpy(rows["end"])
-    # Once an event of the fleet is over, no machine is to be looked at: it counts as its worst devices do.
-    is_event = are(rows["kind"], FLEET_EVENT) & are(rows["state"], "closed")
-    counts = priority / np.where(is_event, for_how_many(to_numpy(rows["n_devices"])), 1.0)
+    # Once an event of the fleet is over, no machine is to be looked at: it counts as its worst devices do. So
+    # does a source that sends again: as a sensor.
+    is_over = are(rows["state"], "closed")
+    n_devices = np.where(are(rows["kind"], FLEET_EVENT) & is_over, to_numpy(rows["n_devices"]), 1)
+    is_source = are(rows["kind"], SILENT[0]) & is_over
+    counts = priority / for_how_many(n_devices) / np.where(is_source, SILENT_SOURCE, 1)
     # Of a machine that goes on under another name nothing is known to go on.
     goes_on = are(rows["state"], "open") & ~may_be_renamed(rows)
     rank = (

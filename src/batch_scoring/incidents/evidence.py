@@ -27,7 +27,7 @@ WORST_SENSORS = 3
 # Single windows lie below everything else, in the order of their evidence.
 MOST_OF_AN_OUTLIER = 0.5
 # A silence as long as twice its limit counts like a high incident of a sensor.
-_SILENT, _SILENT_DEVICE, _SILENT_SOURCE = 5.0, WORST_SENSORS, 10
+_SILENT, _SILENT_DEVICE, SILENT_SOURCE = 5.0, WORST_SENSORS, 10
 
 # In the order of the list an open incident counts three times. One that is over counts in full for a week, in
 # which a weekend and a few shifts lie, and half as much with every week since.
@@ -96,7 +96,7 @@ def silence_priority(decades: Float, is_device: Bool, is_source: Bool) -> Float:
     is_device, is_source : array of shape (n,), bool
         Whether it is that of a whole device, or of the whole source; else of a sensor.
     """
-    scale = np.where(is_source, _SILENT_SOURCE, np.where(is_device, _SILENT_DEVICE, 1))
+    scale = np.where(is_source, SILENT_SOURCE, np.where(is_device, _SILENT_DEVICE, 1))
     priority: Float = _SILENT * (1 + decades) * scale
     return priority
 

@@ -18,13 +18,30 @@ SHARE_OF_FLEET, MIN_DEVICES = 0.2, 5
 SHARE_OF_SMALL_FLEET, MIN_OF_SMALL_FLEET = 0.5, 3
 
 
+def at_once(incidents: pa.Table, slack_us: int) -> int:
+    """Return how far apart the starts of what begins at once may be, microseconds.
+
+    Of windows longer than the slack, one may see in the window before what the others see in the next.
+
+    Parameters
+    ----------
+    incidents : pyarrow.Table
+        Schema INCIDENTS: the shortest by its windows shows how long these are.
+    slack_us : int
+        The least that is returned.
+    """
+    n_windows = to_numpy(incidents["n_windows"], null=0)
+    lengths = (to_numpy(incidents["end"]) - to_numpy(incidents["start"]))[n_windows > 0]
+    return max(slack_us, int((lengths // n_windows[n_windows > 0]).min())) if lengths.size else slack_us
+
+
 def are_in_events(incidents: pa.Table, known: Gaps, slack_us: int) -> Bool:
     """Mark the incidents that begin on many devices of a sensor within the slack, shape (n,).
 
     Parameters
     ----------
     incidents : pyarrow.Table
-        Schema INCIDENTS; of a series they lie further apart than the slack.
+        Schema INCIDENTS; those of a series begin further apart than the slack.
     known : Gaps
         Show how many devices a sensor has.
     slack_us : int
@@ -42,7 +59,7 @@ def are_in_events(incidents: pa.Table, known: Gaps, slack_us: int) -> Bool:
     of_small = np.maximum(np.ceil(SHARE_OF_SMALL_FLEET * n_devices), MIN_OF_SMALL_FLEET)
     # Where nothing is known of the devices, the fleet is not taken for a small one.
     least = np.where(n_devices > 0, np.minimum(of_large, of_small), of_large)
-    # An incident of a device lies further from its last one than the slack: so each counts a device.
+    # An incident of a device begins later after its last one than the slack: so each counts a device.
     places = np.arange(n)
     ends = _count_until(sensor, start, slack_us)
     is_dense = ends - places >= least

@@ -598,7 +598,7 @@ DEVICE_INCIDENTS = _table(
         "`anomaly`: of a device; `fleet_event`: of many devices of a sensor at once; `sensor_silent`, "
         "`device_silent`, `source_silent`: nothing is sent by some sensors of a device, by a device, by "
         "most of the fleet, and something may have been unusual before; `outlier`: one or two windows of a "
-        "device, shorter than an hour, among usual ones"
+        "device, shorter than an hour, among usual ones, or a single longer one near the threshold"
     ),
     device=_text("id of the device; empty for a fleet event and a silent source"),
     start=_time(
