@@ -175,7 +175,7 @@ def steps_of(log: str, began: float, ended: float, pipeline_of: Mapping[str, str
 
 def windows_scored(log: str) -> int:
     """The number of windows that a run says it has scored."""
-    return sum(int(number.replace(",", "")) for number in re.findall(r"\b([\d,]+) windows scored\b", log))
+    return sum(int(number.replace(",", "")) for number in re.findall(r"\b([\d,]+) windows? scored\b", log))
 
 
 @cache

@@ -62,4 +62,4 @@ def test_readings_lie_in_a_bucket_whatever_data_is(remote, workspace, tmp_path):
     with open_folder(remote).writing("landing/2026/01/a.csv") as file:
         file.write(f"timestamp,device,sensor,value\n{rows}\n".encode())
     output = workspace.run("ingest,aggregate", f"data={tmp_path}/local,readings={remote}/landing/**/*.csv")
-    assert "1 of 1 source files read: 1,440 rows, 1,440 stored" in output
+    assert "1 of 1 source file read: 1,440 rows, 1,440 stored" in output

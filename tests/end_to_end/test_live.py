@@ -164,7 +164,7 @@ def test_a_late_reading_from_the_hub_replaces_the_prediction_that_it_changes(eve
     send(event_hubs, [json.dumps(reading)], partition_key=device)
     output = blobs.run("receive,ingest,aggregate,score", at)
     after = predictions(blobs)
-    assert "score: 1 windows scored" in output
+    assert "score: 1 window scored" in output
 
     rows = ["window_start", "window_end", "device", "sensor"]
     assert after.select(rows).equals(before.select(rows))

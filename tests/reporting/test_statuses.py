@@ -66,8 +66,8 @@ def test_what_is_not_ok_comes_first_and_says_what_was_not_scored():
     rows = statuses_of(fleet_of(prediction_rows("a", "p"), unscored=pa.concat_tables(unscored)))
 
     assert [(row["device"], row["status"], row["n_parts"], row["message"]) for row in rows] == [
-        ("a", "bad_features", 1, "1 windows have a feature that is not finite and were not scored"),
-        ("z", "no_model", 5, "1002 windows, but no model of this device; train it"),
+        ("a", "bad_features", 1, "1 window not scored, of a feature that is not finite"),
+        ("z", "no_model", 5, "1,002 windows, but no model of this device; train it"),
         ("a", "ok", 1, ""),
     ]
 

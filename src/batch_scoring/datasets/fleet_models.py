@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from batch_scoring.core.moments import DAY_US
 from batch_scoring.core.redaction import without_keys
+from batch_scoring.core.text import number
 from batch_scoring.datasets.entries import Config, Loads, open_entries
 from batch_scoring.datasets.own import OwnDataset, require_kind
 from batch_scoring.datasets.tracking_place import TrackingPlace
@@ -164,7 +165,8 @@ class TrackedFleetModels(
                 self._run.log(training)
                 models = training.models
                 version = tracking.register(self.store, self._run.run_id, training)
-                log.info("sensor %r: %d models, version %s", version.sensor, models.n_models, version.version)
+                n_models = number(models.n_models, "model")
+                log.info("sensor %r: %s, version %s", version.sensor, n_models, version.version)
             else:
                 log.info("sensor %r: nothing new, version %s stays", version.sensor, version.version)
         tracking.record_decision(self.store, version, training.decision)
@@ -265,7 +267,7 @@ class ServiceRuns(LoggedRuns[Callable[[int | None], "Figures"]]):
             found = tracking.service_runs(store)
             last = max((run.last for run in found.values()), default=None)
             n = tracking.log_service(store, found, data(None if last is None else last - _LATE_US))
-        log.info("track: %d days of versions in service are new", n)
+        log.info("track: %s of versions in service added", number(n, "day"))
 
     def _exists(self) -> bool:
         """Nothing is ever missing: a run logs the days that are new, and there may be none."""

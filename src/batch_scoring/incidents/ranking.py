@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from batch_scoring.core.digests import number_of
 from batch_scoring.core.moments import EPOCH, HOUR_US, MICROSECOND, microseconds
+from batch_scoring.core.text import number
 from batch_scoring.incidents.devices import RollUpRules, roll_up
 from batch_scoring.incidents.level_reading import read_levels, windows_reader
 from batch_scoring.incidents.levels import VALUES
@@ -73,9 +74,9 @@ def update_ranking(
     ]
     settings += [rules.devices.fingerprint] if rules.devices.fingerprint else []
     settings += [table.position for table in (windows, stays) if table is not None]
-    number = number_of([VERSION, incidents.position, gaps.position, first.isoformat(), settings])
-    progress = {STEP: incidents.position, GAPS_SEEN: gaps.position, RULES: number}
-    if ranked.progress(RULES) == number:
+    made_of = number_of([VERSION, incidents.position, gaps.position, first.isoformat(), settings])
+    progress = {STEP: incidents.position, GAPS_SEEN: gaps.position, RULES: made_of}
+    if ranked.progress(RULES) == made_of:
         return Change(DEVICE_INCIDENTS, (), progress)
     since = microseconds(first)
     # What flaps is read from the beginning of its block, so that it keeps its id to the last.
@@ -91,10 +92,10 @@ def update_ranking(
     rows = roll_up(found, recent, rules, since, steps, read, lasting)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
     logger.info(
-        "incidents: %d device incidents ranked, %d open; %d outlier readings",
-        np.count_nonzero(~is_outlier),
+        "incidents: %s ranked, %d open; %s",
+        number(int((~is_outlier).sum()), "device incident"),
         np.count_nonzero(is_open & ~is_outlier),
-        np.count_nonzero(is_outlier),
+        number(int(is_outlier.sum()), "outlier reading"),
     )
     if ranked.schema == DEVICE_INCIDENTS and rows.equals(ranked.read().combine_chunks()):
         return Change(DEVICE_INCIDENTS, (), progress)

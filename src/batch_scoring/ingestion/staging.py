@@ -130,6 +130,8 @@ class StagingArea:
         Files among the failed ones that are to be tried again: in use, or not to be opened.
     understood : dict of int to IngestSettings
         The settings by which a file was read, by its number, for each one that shows how it is written.
+    shown : dict of str to list of str
+        Those settings in words, and the names of the files that show them.
     repeated_hours : RepeatedHours or None
         Readings of the hour that comes twice, where there are any.
     folder : Path
@@ -146,6 +148,7 @@ class StagingArea:
     failed: dict[int, str] = field(default_factory=dict, init=False)
     passing: set[int] = field(default_factory=set, init=False)
     understood: dict[int, IngestSettings] = field(default_factory=dict, init=False)
+    shown: dict[str, list[str]] = field(default_factory=dict, init=False)
     repeated_hours: RepeatedHours | None = field(default=None, init=False)
     _described: dict[str, Described] = field(default_factory=dict, init=False)
     _read: dict[int, RawRelation] = field(default_factory=dict, init=False)
@@ -274,12 +277,8 @@ class StagingArea:
         self._inserted_bytes -= sum(one.source.size for one in opened)
         self._forget(one.number for one in opened)
         self._stage_together(opened, where, latest, settings)
-        logger.info(
-            "%r%s: read with %s",
-            opened[0].source.name,
-            f" and {len(opened) - 1} more" if len(opened) > 1 else "",
-            ", ".join(f"ingest.{name}={value!r}" for name, value in found.items()),
-        )
+        text = ", ".join(f"ingest.{name}={value!r}" for name, value in found.items())
+        self.shown.setdefault(text, []).extend(one.source.name for one in opened)
 
     def _stage_together(
         self, opened: list[OpenedFile], where: str, latest: datetime, settings: IngestSettings

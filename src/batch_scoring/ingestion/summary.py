@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batch_scoring.core.moments import as_text
+from batch_scoring.core.text import number
 from batch_scoring.ingestion.new_readings import NewReadings
 from batch_scoring.ingestion.plain_rows import PlainRows
 from batch_scoring.ingestion.settings import IngestSettings
@@ -126,7 +127,7 @@ def shortfalls_of(
 def log_summary(counts: dict[str, Any], n_files: int, new: NewReadings | None = None) -> None:
     """Log what a run read and what became of it."""
     if not counts["sources"]:
-        logger.info("nothing new in %d source files", n_files)
+        logger.info("nothing new in %s", number(n_files, "source file"))
         return
     bad = counts["refused_sources"]
     total = f"{sum(counts['refused'].values()):,} refused"
@@ -140,11 +141,11 @@ def log_summary(counts: dict[str, Any], n_files: int, new: NewReadings | None = 
     more = "".join(f", {counts[key]:,} {text}" for key, text in others.items() if counts[key])
     span = new.rows.span() if new is not None else None
     logger.info(
-        "%d of %d source files read%s: %s rows, %s stored, %s already stored, %s%s%s",
+        "%d of %s read%s: %s, %s stored, %s already stored, %s%s%s",
         counts["sources"] - bad,
-        n_files,
+        number(n_files, "source file"),
         f", {bad} refused as a whole" if bad else "",
-        f"{counts['rows']:,}",
+        number(counts["rows"], "row"),
         f"{counts['stored']:,}",
         f"{counts['already_stored']:,}",
         f"{total} ({reasons})" if reasons else total,
@@ -156,6 +157,9 @@ def log_summary(counts: dict[str, Any], n_files: int, new: NewReadings | None = 
 
 
 def _warn(counts: dict[str, Any], area: StagingArea) -> None:
+    for settings, names in area.shown.items():
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        logger.info("%r%s: read with %s", names[0], more, settings)
     same_time = _total(area.aside_by_source().values())["same_time"]
     others = counts["refused"].get("conflict", 0) - same_time
     if same_time:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
+from batch_scoring.core.text import number
 from batch_scoring.reporting.fleet_view import EVERYTHING, select_rows
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
@@ -29,11 +30,11 @@ _EXAMPLES = pa.schema(
 OLDER = "older"
 _SERIES = ("device", "sensor")
 _CALIBRATED = pa.schema([CALIBRATIONS.field(name) for name in (*_SERIES, "day", "n_windows")])
-# By status, the column that the message begins with.
+# By status, the column that the message begins with, what it counts, and the rest.
 _MESSAGES = {
-    "no_model": ("n_unscored", " windows, but no model of this device; train it"),
-    "no_data": ("n_parts", " days without a window of this device"),
-    "bad_features": ("n_unscored", " windows have a feature that is not finite and were not scored"),
+    "no_model": ("n_unscored", "window", ", but no model of this device; train it"),
+    "no_data": ("n_parts", "day", " without a window of this device"),
+    "bad_features": ("n_unscored", "window", " not scored, of a feature that is not finite"),
 }
 
 
@@ -110,10 +111,10 @@ def _scored(totals: pa.Table) -> pa.Table:
     columns = [*groups.firsts(keys).columns, groups.count_distinct("day"), *map(groups.sums, summed)]
     sums = pa.table(columns, names=[*keys, "n_parts", *summed])
     messages = [""] * sums.num_rows
-    for status, (number, text) in _MESSAGES.items():
-        counts = to_numpy(sums[number])
+    for status, (column, what, text) in _MESSAGES.items():
+        counts = to_numpy(sums[column])
         for place in np.flatnonzero(are(sums["status"], status)).tolist():
-            messages[place] = f"{counts[place]}{text}"
+            messages[place] = f"{number(counts[place], what)}{text}"
     stage = constant("score", sums.num_rows)
     return sums.append_column("message", strings(messages)).append_column("stage", stage).select(_COLUMNS)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.core.text import number
 from batch_scoring.scoring.sensor_ranges import ScoredPart
 from batch_scoring.scoring.totals import states
 from batch_scoring.tables.arrow_arrays import to_numpy
@@ -54,8 +55,8 @@ class Outcome:
         not_ok = [(text, n) for text, n in sorted(self.statuses.items()) if text != "ok"]
         named = ", ".join(f"{n:,} {text}" for text, n in not_ok) or "none"
         logger.info(
-            "score: %s windows scored, %s of them anomalies; device-sensor days not scored: %s",
-            f"{self.n_scored:,}",
+            "score: %s scored, %s of them anomalous; device-sensor days not scored: %s",
+            number(self.n_scored, "window"),
             f"{self.n_anomalies:,}",
             named,
         )

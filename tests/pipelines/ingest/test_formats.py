@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zipfile
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -278,3 +279,18 @@ def test_summer_time_counts_in_a_configured_zone(store: Store, tmp_path: Path):
     write_csv(tmp_path / "a.csv", "2025-07-01 12:00:00,d,s,1", "2025-12-01 12:00:00,d,s,1")
     store.ingest(tmp_path / "a.csv", timezone="Europe/Berlin")
     assert [r[0][11:16] for r in store.readings()] == ["10:00", "11:00"]
+
+
+def test_what_files_of_several_forms_show_alike_is_said_once(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    with zipfile.ZipFile(tmp_path / "plant.zip", "w") as archive:
+        for sensor in ("temp", "flow", "power"):
+            days = "\n".join(f"{day}.01.2026 10:00;{day}" for day in range(10, 28))
+            archive.writestr(f"press-{sensor}.csv", f"time;{sensor}\n{days}\n")
+    with caplog.at_level("INFO"):
+        store.ingest(tmp_path / "plant.zip", device=None, sensor=None, path="{device}-*.csv")
+    said = [record.getMessage() for record in caplog.records if "time_format" in record.getMessage()]
+    assert len(said) == 1
+    assert "and 2 more" in said[0]
+    assert len(store.readings()) == 3 * 18

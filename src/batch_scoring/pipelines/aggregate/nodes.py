@@ -16,7 +16,7 @@ from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import EPOCH, MICROSECOND, as_text
 from batch_scoring.core.parameters import read_parameters
 from batch_scoring.core.progress import watch_progress
-from batch_scoring.core.text import read_length
+from batch_scoring.core.text import number, read_length
 from batch_scoring.ingestion.intervals import suitable_window
 from batch_scoring.ingestion.known_ids import require_known_ids, stored_ids
 from batch_scoring.ingestion.window_length import (
@@ -225,6 +225,6 @@ def _logged(
     with watch_progress("aggregate", total, unit, lambda: done):
         for done, part in enumerate(parts):  # noqa: B007 (it is watched)
             yield counted(part)
-    logger.info("aggregate: %s windows", f"{made:,}")
+    logger.info("aggregate: %s", number(made, "window"))
     if hint is not None and made:
         hint(made)

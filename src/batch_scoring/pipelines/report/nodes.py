@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from batch_scoring.core.ids import Selection, require_known
 from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.core.parameters import read_parameters
+from batch_scoring.core.text import number
 from batch_scoring.operations.annotations import NOTHING_WRITTEN, Annotations
 from batch_scoring.registry.published import InService
 from batch_scoring.reporting.contents import Contents, count_windows, page_series
@@ -122,7 +123,8 @@ def gather_contents(
         details=details,
         calendar=annotations.calendar,
     )
-    logger.info("%d series of %d devices have predictions", view.series.num_rows, view.devices.num_rows)
+    n_devices = number(view.devices.num_rows, "device")
+    logger.info("report: %d series of %s with predictions", view.series.num_rows, n_devices)
     return contents
 
 

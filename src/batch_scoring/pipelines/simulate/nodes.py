@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.parameters import read_parameters
+from batch_scoring.core.text import number, read_length
 from batch_scoring.simulation.fleet import WHOLE_FLEET
 from batch_scoring.simulation.scenarios import Simulated, build
 from batch_scoring.simulation.settings import Simulation, simulation_digest
@@ -69,9 +70,10 @@ def _files(fleet: Simulated, there: Mapping[str, str]) -> Files:
         return
     n_devices, n_sensors, n_faults = fleet.size
     log.info(
-        "simulating %d of %d days of %d devices with %d sensors each, a reading every %s; "
-        "%d faults and events",
-        *(len(missing), len(days), n_devices, n_sensors, simulation.interval, n_faults),
+        "simulating %d of %s of %s with %s each, a reading every %s; faults and events: %d",
+        *(len(missing), number(len(days), "day")),
+        *(number(n_devices, "device"), number(n_sensors, "sensor")),
+        *(read_length(simulation.interval.total_seconds()), n_faults),
     )
     for index in missing:
         yield {days[index]: Stream(fleet.schema, fleet.spans(index))}

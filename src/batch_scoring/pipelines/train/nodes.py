@@ -19,6 +19,7 @@ from batch_scoring.core.parameters import read_parameters, scheduled_time
 from batch_scoring.core.progress import show_progress
 from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.core.stopwatch import stopwatch
+from batch_scoring.core.text import number
 from batch_scoring.detection.fit import fleet_info
 from batch_scoring.detection.fit_workers import FitWorkers
 from batch_scoring.detection.model import FleetModel
@@ -228,10 +229,10 @@ def _fit(windows: TrainingWindows, work: _Work) -> tuple[FleetFile, pa.Table]:
     stopwatch.count("devices", status.num_rows)
     stopwatch.count("failed", status.num_rows - models.n_models)
     logger.info(
-        "train: sensor %r: %d of %d devices fitted in %.1f s",
+        "train: sensor %r: %d of %s fitted in %.1f s",
         windows.sensor,
         models.n_models,
-        status.num_rows,
+        number(status.num_rows, "device"),
         time.perf_counter() - began,
     )
     return models, status
