@@ -236,7 +236,7 @@ def test_a_window_among_rare_ones_is_no_wild_reading():
 
 @pytest.mark.parametrize(
     ("column", "value", "advice"),
-    [("step", -7.5, "the level steps by -7.5"), ("unit", "°C → °F", f"{CHANGE_OF_UNIT}, °C → °F")],
+    [("step", -7.5, "the level steps by −7.5"), ("unit", "°C → °F", f"{CHANGE_OF_UNIT}, °C → °F")],
 )
 def test_a_step_is_no_wild_reading_and_says_so(column, value, advice):
     alone = incidents(("a", "s", 0, 1, 4, "closed"))
@@ -299,10 +299,10 @@ def test_a_change_of_unit_does_not_tell_an_incident_in_which_there_is_something_
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("shift", -49251.3, "level off by -49251, then back"),
+        ("shift", -49251.3, "level off by −49251, then back"),
         ("shift", 1.0249, "level off by +1.02, then back"),
         ("step", 5000.4, "the level steps by +5000"),
-        ("step", -2.5e-6, "the level steps by -2.5e-6"),
+        ("step", -2.5e-6, "the level steps by −2.5e−6"),
     ],
 )
 def test_a_difference_has_a_sign_and_the_digits_that_matter(column, value, words):
@@ -489,7 +489,7 @@ def test_the_list_says_by_how_much_a_level_was_off():
     found = found.set_column(place, "shift", pa.array([-1.0801]))
     gaps = last_rows(*((f"z{i:02}", "s") for i in range(60)))
     (row,) = roll_up(found, gaps, RULES, 0).to_pylist()
-    assert (row["kind"], row["advice"]) == ("anomaly", "s: level off by -1.08, then back")
+    assert (row["kind"], row["advice"]) == ("anomaly", "s: level off by −1.08, then back")
 
 
 @pytest.mark.parametrize(("state", "first"), [("open", ""), ("closed", "m")])

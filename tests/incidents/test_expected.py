@@ -24,24 +24,24 @@ def words(found, usual, lower, upper, feature="mean"):
         # Steps of 0.1: the digits of the sensor, also where all readings of training were equal.
         ((3.4, 3.1, 3.013, 3.187, "min"), "3.4, expected 3.0 to 3.2"),
         ((3.4, 3.1, 3.1 - 4e-12, 3.1 + 4e-12, "min"), "3.4, expected 3.1"),
-        ((0.1 + 0.2, 0.0, -0.13, 0.13, "diff_mean"), "0.3, expected -0.2 to 0.2"),
+        ((0.1 + 0.2, 0.0, -0.13, 0.13, "diff_mean"), "0.3, expected −0.2 to 0.2"),
         # As many digits as tell the value from the range.
         ((1014.78, 1013.2, 1013.0139, 1013.3861), "1014.78, expected 1013.01 to 1013.39"),
         ((20.43, 20.1, 19.2, 20.42), "20.43, expected 19.20 to 20.42"),
-        ((-33.333335, 0.0, -33.3333287585, 0.0), "-33.333335, expected -33.333329 to 0"),
+        ((-33.333335, 0.0, -33.3333287585, 0.0), "−33.333335, expected −33.333329 to 0"),
         ((3125.003848, 3125.0, 3125.0, 3125.0038476), "3125.003848, expected 3125.0000000 to 3125.0038476"),
         ((5.0000001, 5.0, 5 - 1e-11, 5 + 1e-11), "5.0000001, expected 5"),
         # Not more digits than that.
         ((26211.471, 0.027, 0.0, 0.072, "std"), "26211, expected up to 0.072"),
         ((3290008.8, 2500189.0, 2457135.8, 2543242.2), "3290009, expected 2457000 to 2544000"),
-        ((-98232.6, 469.4, -59499.3, 60438.1, "diff_mean"), "-98233, expected -60000 to 70000"),
+        ((-98232.6, 469.4, -59499.3, 60438.1, "diff_mean"), "−98233, expected −60000 to 70000"),
         # Sizes of any kind.
-        ((6.2474e-06, 3.0006e-06, 2.7079e-06, 3.2933e-06), "6.247e-6, expected 2.7e-6 to 3.3e-6"),
-        ((-11.2, -18.4, -19.2004, -17.5996, "max"), "-11.2, expected -19.3 to -17.5"),
+        ((6.2474e-06, 3.0006e-06, 2.7079e-06, 3.2933e-06), "6.247e−6, expected 2.7e−6 to 3.3e−6"),
+        ((-11.2, -18.4, -19.2004, -17.5996, "max"), "−11.2, expected −19.3 to −17.5"),
         # What all readings of training were, or nothing.
         ((7.0, 0.0, 0.0, 0.0), "7, expected 0"),
         ((5.0, 0.0, -1.3e-308, 1.3e-308), "5, expected 0"),
-        ((2e-309, 0.0, 0.0, 0.0), "2e-309, expected 0"),
+        ((2e-309, 0.0, 0.0, 0.0), "2e−309, expected 0"),
         ((1.5e300, 1e300, 0.9e300, 1.1e300), "1.5e300, expected 9e299 to 1.1e300"),
         # No spread, length or number is below 0.
         ((0.69, 0.25, -0.05, 0.547, "std"), "0.69, expected up to 0.55"),
@@ -89,7 +89,7 @@ def ranges(draw):
 def test_a_range_is_not_narrowed_and_a_value_stays_on_its_side(numbers):
     found, usual, lower, upper = numbers
     text = words(*numbers)
-    shown, *bounds = map(float, re.findall(_NUMBER, text))
+    shown, *bounds = map(float, re.findall(_NUMBER, text.replace("−", "-")))
     least, most = min(bounds), max(bounds)
     close = 1e-7 * max(map(abs, numbers)) + 1e-300
     if len(bounds) == 1:  # a range of one value, or too narrow for the digits there are
@@ -113,4 +113,4 @@ def test_a_range_is_not_narrowed_and_a_value_stays_on_its_side(numbers):
 def test_what_is_never_negative_has_no_negative_bound(numbers, feature):
     found, usual, lower, upper = numbers
     text = words(abs(found), abs(usual), lower, max(upper, abs(usual)), feature)
-    assert all(float(number) >= 0 for number in re.findall(_NUMBER, text))
+    assert all(float(number) >= 0 for number in re.findall(_NUMBER, text.replace("−", "-")))

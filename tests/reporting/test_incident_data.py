@@ -29,7 +29,7 @@ def test_an_incident_says_who_when_how_bad_and_what_is_behind_it():
     assert row[:5] == ["anomaly", "a", AT + 300, AT + 900, False]
     assert row[5:7] == ["low", pytest.approx((0.3 + log10(13.5)) * 1.9, rel=1e-3)]
     assert row[7:15] == [["a"], 1, ["power"], 1, 1, 2, 12.5, AT + 300]
-    assert row[15:18] == ["power", "mean", "1, usual by itself (-1 to 1)"]
+    assert row[15:18] == ["power", "mean", "1, usual by itself (−1 to 1)"]
     told = [("mean", 3.0), ("std", 0.2)]
     assert row[18] == [["power", AT + 300, AT + 900, False, 2, 12.5, "mean", AT + 300, 1.0, 0.1, told]]
 
@@ -49,7 +49,7 @@ def test_open_ones_and_single_windows_are_counted():
 
     assert (data["n"], data["n_open"], data["n_outliers"]) == (2, 1, 1)
     assert [row[4] for row in data["rows"]] == [True, False]
-    assert data["outliers"] == [["c", "vibration", AT + 600, 0.75, "mean", "7.25, expected -1 to 1"]]
+    assert data["outliers"] == [["c", "vibration", AT + 600, 0.75, "mean", "7.25, expected −1 to 1"]]
 
 
 def test_the_charts_marks_are_numbered_like_devices_and_sensors():

@@ -37,7 +37,7 @@ from batch_scoring.incidents.stretches import group_stretches
 from batch_scoring.incidents.sums import AMONG_RARE, are_of_unit, sum_up, with_priority
 from batch_scoring.incidents.units import end_in_unit, with_units_carried
 from batch_scoring.plant.devices import Devices
-from batch_scoring.tables.arrays import Bool, Int
+from batch_scoring.tables.arrays import Bool, Float, Int
 from batch_scoring.tables.arrow_arrays import (
     are,
     constant,
@@ -312,9 +312,16 @@ def _identified(rows: pa.Table, devices: Devices) -> pa.Table:
     return rows.set_column(place, DEVICE_INCIDENTS.field(place), ids)
 
 
-def _ranked(rows: pa.Table, now: int) -> pa.Table:
-    if rows.num_rows == 0:
-        return rows
+def listed_as(rows: pa.Table, now: int) -> Float:
+    """Return the number by which incidents are listed, the largest first, shape (n,).
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Schema DEVICE_INCIDENTS.
+    now : int
+        Microseconds since the epoch; or the last end of a row, where that is later.
+    """
     priority, end = to_numpy(rows["priority"]), to_numpy(rows["end"])
     # Once an event of the fleet is over, no machine is to be looked at: it counts as its worst devices do. So
     # does a source that sends again: as a sensor.
@@ -324,10 +331,17 @@ def _ranked(rows: pa.Table, now: int) -> pa.Table:
     counts = priority / for_how_many(n_devices) / np.where(is_source, SILENT_SOURCE, 1)
     # Of a machine that goes on under another name nothing is known to go on.
     goes_on = are(rows["state"], "open") & ~may_be_renamed(rows)
+    return urgency(counts, end.max(initial=now) - end, goes_on)
+
+
+def _ranked(rows: pa.Table, now: int) -> pa.Table:
+    if rows.num_rows == 0:
+        return rows
+    priority = to_numpy(rows["priority"])
     rank = (
         positions(rows["device"], distinct(rows["device"])),
         -to_numpy(rows["start"]),
-        -urgency(counts, max(now, end.max()) - end, goes_on),
+        -listed_as(rows, now),
         (priority < MOST_OF_AN_OUTLIER).astype(np.int64),
         to_numpy(rows["warming_up"]).astype(np.int64),
         are(rows["kind"], OUTLIER).astype(np.int64),

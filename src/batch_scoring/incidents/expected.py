@@ -14,6 +14,8 @@ from typing import Any
 from batch_scoring.tables.schemas import STAY
 from batch_scoring.windows.features import COUNTS, NEVER_NEGATIVE
 
+# As wide as a plus, and never the end of a line; one sign wherever a person reads a number.
+MINUS = "\N{MINUS SIGN}"
 # What stands in a sentence in place of the name of a feature, where it is none.
 PLAIN_NAMES = {STAY: "stays at one level"}
 # Features with more digits than the readings.
@@ -67,7 +69,8 @@ def expected_words(incident: Mapping[str, Any]) -> str:
     if incident["top_feature"] == STAY:
         return f"for {shown} h, expected {words} h"
     is_inside = (lower is not None or upper is not None) and not gap
-    return f"{shown}, usual by itself ({words})" if is_inside else f"{shown}, expected {words}"
+    said = f"{shown}, usual by itself ({words})" if is_inside else f"{shown}, expected {words}"
+    return said.replace("-", MINUS)
 
 
 def signed(value: float) -> str:
@@ -76,10 +79,11 @@ def signed(value: float) -> str:
     Examples
     --------
     >>> [signed(value) for value in (4.2571, -49251.3, 2.5e-6)]
-    ['+4.26', '-49251', '+2.5e-6']
+    ['+4.26', '−49251', '+2.5e−6']
     """
     size = abs(value)
-    return ("-" if value < 0 else "+") + _value(size, _first_digit(size) - 2, digits=3)
+    shown = _value(size, _first_digit(size) - 2, digits=3).replace("-", MINUS)
+    return (MINUS if value < 0 else "+") + shown
 
 
 def _finite(number: float | None) -> float | None:
