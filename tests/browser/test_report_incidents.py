@@ -58,6 +58,31 @@ def test_a_line_says_what_was_measured_and_what_would_have_been_usual(browser, t
         )
 
 
+def test_what_is_open_stands_out_and_what_is_over_is_quiet(browser, tmp_path):
+    calm = [1] * 60
+    fleet = fleet_of(
+        prediction_rows("over", values=calm, anomalies=range(20), severity=99.0),
+        prediction_rows("mild", values=calm, anomalies=[58, 59]),
+    )
+    with report(browser, write_page(fleet, tmp_path)) as page:
+        looks = {
+            row.locator(".who b").inner_text(): row.evaluate(LOOK)
+            for row in page.locator("#incident-list > li").all()
+        }
+        assert looks["mild"]["edge"] != "none"
+        assert looks["over"]["edge"] == "none"
+        assert looks["over"]["bar"] == looks["over"]["quiet"] != looks["mild"]["bar"]
+        page.click("text=1 open now")
+        assert page.locator("#incident-list .who b").all_inner_texts() == ["mild"]
+
+
+def test_the_first_incidents_are_on_the_first_screen_of_a_phone(browser, page_file):
+    with report(browser, page_file, width=390, height=844) as page:
+        box = page.locator("#incident-list > li >> nth=1").bounding_box()
+        assert box["y"] + box["height"] < 844
+        assert page.is_visible("#counts dt")
+
+
 def test_a_large_severity_has_no_decimals_on_the_page(browser, tmp_path):
     rows = prediction_rows("a", values=[1] * 60, anomalies=[4, 5], severity=61.6)
     with report(browser, write_page(fleet_of(rows), tmp_path)) as page:
@@ -86,3 +111,15 @@ def test_single_windows_are_below_the_incidents_and_lead_to_their_chart(browser,
         assert row.locator("td").nth(2).inner_text() == "62"
         row.locator("button").click()
         assert title(page) == "a · vibration"
+
+
+# How a row looks: its edge, the colour of its bar, and the colour of a bar that says nothing.
+LOOK = """(row) => {
+  const probe = document.createElement("i");
+  probe.style.color = "var(--edge)";
+  row.append(probe);
+  const quiet = getComputedStyle(probe).color;
+  probe.remove();
+  const edge = getComputedStyle(row.querySelector("summary")).boxShadow;
+  return { edge, quiet, bar: getComputedStyle(row.querySelector(".bar > i")).backgroundColor };
+}"""

@@ -263,6 +263,14 @@ def test_every_view_fits_a_phone_and_has_landmarks_and_names(browser, address):
             assert page.complaints == [], path
 
 
+def test_the_first_incident_is_on_the_first_screen_of_a_phone(browser, address):
+    with open_page(browser, address + "/incidents?state=any", width=390, height=844) as page:
+        box = page.locator("#main .list > li").first.bounding_box()
+        assert box["y"] + box["height"] < 700
+        page.select_option("#incident-filters [name=level]", "critical")
+        page.wait_for_url("**level=critical**")
+
+
 def test_a_text_without_contrast_is_found(browser, address):
     with open_page(browser, address) as page:
         page.evaluate("document.querySelector('h1').style.color = 'rgb(200 200 200 / 60%)'")

@@ -187,4 +187,8 @@ def test_what_fell_silent_has_its_incidents_behind_it_and_is_silent_since_its_la
     assert silence["window_start"] == START + timedelta(days=10, minutes=20)
     told = summarise(gather(fleet_of(*rows, **gaps)), "there")
     assert told["incidents"]["silent"] == 1
-    assert "device a, power, open, silent since 2026-01-15 00:20; power: sends" in write_summary(told)
+    text = write_summary(told)
+    assert (
+        "a, power: silent for 2 h 40 min, OPEN since 2026-01-15 00:10\n       power: sends nothing since"
+        in text
+    )

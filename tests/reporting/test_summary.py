@@ -43,19 +43,20 @@ def test_the_text_names_what_a_person_asks_for():
     text = write_summary(summary_of(small_fleet(quarantine=quarantine_rows("duplicate"))))
 
     assert "2 devices, 1 sensor, 2026-01-05 00:00 to 2026-01-05 00:20 UTC" in text
-    assert "1  windows (12.50%) on 1 of 2 devices" in text
-    assert "worst: device a, 1 window, most on sensor vibration" in text
+    assert "1  window (12.50%) on 1 of 2 devices" in text
     assert "1 duplicate" in text
     assert "there/08_reporting/report.html" in text
     assert "make viz DATA=there" in text
-    assert "kedro models list --data there" in text
+    assert "make watch DATA=there" in text
+    # The environment is not activated after `make run`.
+    assert "kedro " not in text
     assert "Known faults" not in text
 
 
-def test_the_page_of_a_container_is_to_be_copied_first():
+def test_the_page_of_a_container_is_served_and_no_file_to_open():
     text = write_summary({**summary_of(small_fleet()), "data": "abfs://plant"})
 
-    assert "kedro report --data abfs://plant" in text
+    assert "make watch DATA=abfs://plant" in text
     assert "report.html" not in text
 
 
@@ -65,8 +66,8 @@ def test_the_first_series_without_scores_are_named_and_the_others_counted():
 
     assert "9  of 11 series" in text
     assert "d0 p  too_few_readings  3 windows" in text
-    assert "d5 p" not in text
-    assert "and 4 more; in total 9 too_few_readings" in text
+    assert "d3 p" not in text
+    assert "and 6 more; in total 9 too_few_readings" in text
 
 
 def test_models_with_a_note_on_their_training_are_counted_by_kind():
@@ -91,7 +92,19 @@ def test_open_incidents_are_counted_and_the_first_of_the_list_is_named():
     assert [one["device"] for one in told["incidents"]["first"]] == ["a"]
     text = write_summary(told)
     assert "1  device incident, 1 open; 1 outlier reading\n" in text
-    assert "low       1.0  device a, vibration, open, since 2026-01-05 00:05\n" in text
+    assert "    1. low       1.0  a, vibration, OPEN since 2026-01-05 00:05\n" in text
+    assert "       level (mean) 2, expected −1 to 1\n" in text
+
+
+def test_what_is_open_is_named_before_what_stands_above_it():
+    rows = [
+        prediction_rows(name, values=[1] * 60, anomalies=[*range(at, at + 20)], severity=99.0)
+        for name, at in (("a", 0), ("b", 30))
+    ]
+    told = summary_of(fleet_of(*rows, prediction_rows("mild", values=[1] * 60, anomalies=[58, 59])))
+
+    first = [(one["device"], one["rank"], one["state"]) for one in told["incidents"]["first"]]
+    assert first == [("b", 1, "open"), ("mild", 3, "open"), ("a", 2, "closed")]
 
 
 def test_incidents_of_young_models_are_counted_and_marked():
@@ -100,14 +113,16 @@ def test_incidents_of_young_models_are_counted_and_marked():
     assert (told["incidents"]["devices"], told["incidents"]["warming_up"]) == (1, 1)
     text = write_summary(told)
     assert "1  device incident, 1 open, 1 of models that are warming up\n" in text
-    assert "device a, vibration, open, since 2026-01-05 00:05, warming up\n" in text
+    assert "a, vibration, OPEN since 2026-01-05 00:05, warming up\n" in text
 
 
 def test_incidents_that_nobody_looked_for_are_not_told_as_none():
     told = summary_of(small_fleet(has_incidents=False))
 
     assert told["incidents"] is None
-    assert "Incidents" not in write_summary(told)
+    text = write_summary(told)
+    assert "Incidents" not in text
+    assert "worst: device a, 1 window, most on sensor vibration" in text
 
 
 def test_known_faults_are_told_by_kind_with_the_false_alarms():
@@ -161,7 +176,7 @@ def test_control_characters_of_an_id_do_not_reach_the_terminal():
 
     assert "\x1b" not in text
     assert r"; \x1b" in text
-    assert r"worst: device \x1b[2J\nred" in text
+    assert r"low       1.0  \x1b[2J\nred, vibration, OPEN" in text
 
 
 def test_alarms_are_held_against_the_budget():

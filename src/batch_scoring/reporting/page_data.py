@@ -15,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_scoring.core.moments import microseconds
+from batch_scoring.incidents.devices import listed_as
 from batch_scoring.incidents.expected import expected_words
 from batch_scoring.reporting.contents import Contents, page_series
 from batch_scoring.reporting.details import Peak
 from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.heat import HeatGrid
 from batch_scoring.reporting.incident_list import IncidentList
+from batch_scoring.reporting.incident_words import listed_words
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.reporting.series import SeriesBlock
 from batch_scoring.reporting.settings import ReportParameters
@@ -322,14 +324,15 @@ def collect_incidents(
         incidents, windows, severity, when it was at its peak, the sensor and feature that lead it, in words
         what that was and would usually have been, ``of``: the sensors' incidents, each sensor, start, end,
         open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, and
-        how rare the peak was by feature; whether it is warming up, advice, and when its last part
-        began. ``outliers`` are device, sensor, start, severity, feature, and the same words. Times are
-        seconds since the epoch, scores are decades.
+        how rare the peak was by feature; whether it is warming up, advice, when its last part began,
+        and why it stands where it does, if not by its priority. ``outliers`` are device, sensor, start,
+        severity, feature, and the same words. Times are seconds since the epoch, scores are decades.
     """
     behind: dict[int, list[list[Any]]] = {}
     for row, peak in zip(as_rows(found.sensors), peaks, strict=True):
         behind.setdefault(row["of"], []).append(_sensor_row(row, peak))
-    shown = list(as_rows(found.devices.slice(0, at_most)))
+    shown = found.devices.slice(0, at_most)
+    listed = zip(as_rows(shown), listed_as(shown, 0).tolist(), strict=True)
     is_open = are(found.devices["state"], "open")
     return {
         "known": found.is_known,
@@ -339,13 +342,13 @@ def collect_incidents(
         "n_outliers": found.outliers.num_rows,
         "since": _first(found.devices["start"]),
         "decades": any(peak is not None and peak.contributions for peak in peaks),
-        "rows": [_device_row(row, behind.get(number, [])) for number, row in enumerate(shown)],
+        "rows": [_device_row(row, by, behind.get(n, [])) for n, (row, by) in enumerate(listed)],
         "outliers": [_outlier_row(row) for row in as_rows(found.outliers.slice(0, at_most))],
         "marks": _marks(found.of_page, devices, sensors),
     }
 
 
-def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
+def _device_row(row: dict[str, Any], by: float, behind: list[list[Any]]) -> list[Any]:
     return [
         row["kind"],
         row["device"],
@@ -369,6 +372,7 @@ def _device_row(row: dict[str, Any], behind: list[list[Any]]) -> list[Any]:
         row["warming_up"],
         row["advice"],
         _seconds(row["last_start"]),
+        listed_words(row, row["state"] == "closed", by),
     ]
 
 

@@ -7,6 +7,7 @@ import textwrap
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,17 +15,25 @@ from batch_scoring.core.text import number, printable, read_length
 from batch_scoring.reporting.contents import Contents
 from batch_scoring.reporting.fleet_view import FleetView
 from batch_scoring.reporting.incident_list import IncidentList
+from batch_scoring.reporting.incident_words import brief
 from batch_scoring.reporting.known_faults import FoundFaults
 from batch_scoring.storage import is_remote
 from batch_scoring.tables.arrow_arrays import are, as_rows, to_arrow, to_numpy
+from batch_scoring.tables.schemas import OF_PEAK
 from batch_scoring.training.history import KINDS
 
 SHOWN = 5
+SHOWN_SERIES = 3
 SHOWN_INCIDENTS = 3
 LINE = 110
 PAGE = "08_reporting/report.html"
 _WEEK = timedelta(weeks=1)
 _INDENT = " " * 28
+_TIMES = ("start", "end", "last_start")
+_OF_INCIDENT = [
+    *(*_TIMES, "kind", "device", "state", "level", "priority", "n_devices", "n_sensors", "sensors"),
+    *("n_windows", "peak_severity", "warming_up", "advice", "peak_sensor", "top_feature", *OF_PEAK),
+]
 
 
 def summarise(contents: Contents, data: str) -> dict[str, Any]:
@@ -74,7 +83,7 @@ def summarise(contents: Contents, data: str) -> dict[str, Any]:
         "not_scored": {
             "series": contents.not_scored.num_rows,
             "by_status": _counts(contents.not_scored["status"]),
-            "first": contents.not_scored.slice(0, SHOWN).to_pylist(),
+            "first": contents.not_scored.slice(0, SHOWN_SERIES).to_pylist(),
         },
         "training_notes": _training_notes(contents.statuses),
         "known_faults": _faults(contents.found_faults),
@@ -126,30 +135,18 @@ def _incidents(found: IncidentList) -> dict[str, Any] | None:
     """Count the device incidents; None before `incidents` has run."""
     if not found.is_known:
         return None
-    columns = [
-        *(
-            "start",
-            "end",
-            "last_start",
-            "kind",
-            "device",
-            "state",
-            "level",
-            "priority",
-            "n_devices",
-            "n_sensors",
-            "sensors",
-        ),
-        *("n_windows", "peak_severity", "warming_up", "advice"),
-    ]
-    first = as_rows(found.devices.slice(0, SHOWN_INCIDENTS).select(columns))
+    # What is open now first, then the others, each with its place in the list.
+    is_open = are(found.devices["state"], "open")
+    place = np.argsort(~is_open, kind="stable")[:SHOWN_INCIDENTS]
+    shown = found.devices.select(_OF_INCIDENT).take(to_arrow(place))
+    first = [{"rank": 1 + at, **row} for at, row in zip(place.tolist(), as_rows(shown), strict=True)]
     return {
         "devices": found.devices.num_rows,
-        "open": int(are(found.devices["state"], "open").sum()),
+        "open": int(is_open.sum()),
         "silent": pc.sum(pc.ends_with(found.devices["kind"], "_silent")).as_py() or 0,
         "warming_up": pc.sum(found.devices["warming_up"]).as_py() or 0,
         "outliers": found.outliers.num_rows,
-        "first": [{**row, **{name: _iso(row[name]) for name in columns[:3]}} for row in first],
+        "first": [{**row, **{name: _iso(row[name]) for name in _TIMES}} for row in first],
     }
 
 
@@ -176,7 +173,7 @@ def _faults(found: FoundFaults | None) -> dict[str, Any] | None:
 
 
 def write_summary(summary: dict[str, Any]) -> str:
-    """Write the summary as at most 30 lines of plain text.
+    """Write the summary as plain text, at most 30 lines of 110 characters.
 
     Parameters
     ----------
@@ -195,16 +192,16 @@ def write_summary(summary: dict[str, Any]) -> str:
         + _known_faults(summary["known_faults"])
     )
     data = summary["data"]
-    make, kedro = ("", "") if data == "data" else (f" DATA={data}", f" --data {data}")
-    # A container holds no MLflow database: its server has a page of its own.
-    mlflow = [] if is_remote(data) else [(f"make mlflow{make}", "training runs and model versions")]
+    make = "" if data == "data" else f" DATA={data}"
+    # A container holds no MLflow database, whose server has a page of its own, nor a page to open from here.
+    here = [
+        (f"{data}/{PAGE}", "the same in one file; open it in a browser"),
+        (f"make mlflow{make}", "training runs and model versions"),
+    ]
     look = [
-        (f"kedro report{kedro}", "copy the fleet report to this machine and open it in a browser")
-        if is_remote(data)
-        else (f"{data}/{PAGE}", "the fleet report; open it in a browser"),
+        (f"make watch{make}", "the fleet's pages: look at any device, act on incidents"),
+        *([] if is_remote(data) else here),
         (f"make viz{make}", "the pipelines and their figures, in Kedro-Viz"),
-        *mlflow,
-        (f"kedro models list{kedro}", "which version scores each sensor"),
     ]
     width = max(len(where) for where, _ in look) + 3
     lines += ["", "Where to look next", *(f"  {where:<{width}}{what}" for where, what in look)]
@@ -255,9 +252,10 @@ def _anomalies(summary: dict[str, Any]) -> list[str]:
     found = summary["anomalies"]
     if not found["windows"]:
         return [_line("Anomalies", 0, "")]
-    text = f"windows ({found['share']:.2%}) on {found['devices']:,} of {number(summary['devices'], 'device')}"
+    what = _noun(found["windows"], "window")
+    text = f"{what} ({found['share']:.2%}) on {found['devices']:,} of {number(summary['devices'], 'device')}"
     lines = [_line("Anomalies", found["windows"], text)]
-    if found["worst"]:
+    if found["worst"] and summary["incidents"] is None:
         worst = found["worst"]
         device, sensor = printable(worst["device"]), printable(worst["sensor"])
         text = f"worst: device {device}, {number(worst['windows'], 'window')}, most on sensor {sensor}"
@@ -276,24 +274,15 @@ def _budget(alarms: dict[str, float] | None) -> list[str]:
 def _open_incidents(found: dict[str, Any] | None) -> list[str]:
     if found is None:
         return []
-    what = number(found["devices"], "device incident").partition(" ")[2]
+    what = _noun(found["devices"], "device incident")
     silent = f", {found['silent']:,} of them silence" if found["silent"] else ""
     young = f", {found['warming_up']:,} of models that are warming up" if found["warming_up"] else ""
     outliers = f"; {number(found['outliers'], 'outlier reading')}" if found["outliers"] else ""
     lines = [_line("Incidents", found["devices"], f"{what}, {found['open']:,} open{silent}{young}{outliers}")]
-    return lines + [_line("", None, _incident(one)) for one in found["first"]]
-
-
-def _incident(one: dict[str, Any]) -> str:
-    is_silent = one["kind"].endswith("_silent")
-    since = datetime.fromisoformat(one["last_start" if is_silent else "start"]).strftime("%Y-%m-%d %H:%M")
-    who = f"device {printable(one['device'])}" if one["device"] else number(one["n_devices"], "device")
-    sensors = printable(one["sensors"][0]) if one["n_sensors"] == 1 else number(one["n_sensors"], "sensor")
-    what = f"silent since {since}" if is_silent else f"since {since}"
-    priority = write_severity(one["priority"])
-    young = ", warming up" if one["warming_up"] else ""
-    advice = f"; {printable(one['advice'])}" if one["advice"] else ""
-    return f"{one['level']:<9}{priority:>4}  {who}, {sensors}, {one['state']}, {what}{young}{advice}"
+    for one in found["first"]:
+        times = {name: datetime.fromisoformat(one[name]) for name in _TIMES}
+        lines += brief(one["rank"], {**one, **times}, LINE)
+    return lines
 
 
 def _quarantined(quarantined: dict[str, Any]) -> list[str]:
@@ -326,14 +315,16 @@ def _noted(notes: dict[str, Any]) -> list[str]:
     if not notes["models"]:
         return []
     counts = ", ".join(f"{count:,} {kind}" for kind, count in notes["by_kind"].items())
-    return [_line("Trained on", notes["models"], f"models with a note: {counts}; see the status table")]
+    what = _noun(notes["models"], "model")
+    return [_line("Trained on", notes["models"], f"{what} with a note: {counts}; see the status table")]
 
 
 def _known_faults(faults: dict[str, Any] | None) -> list[str]:
     if faults is None:
         return []
     kinds = [f"{_words(kind)} {n['found']} of {n['total']}" for kind, n in faults["by_kind"].items()]
-    rate = f"windows outside any known fault, {faults['false_alarms_per_device_day']:.2f} per device-day"
+    what = _noun(faults["false_alarms"], "window")
+    rate = f"{what} outside any known fault, {faults['false_alarms_per_device_day']:.2f} per device-day"
     return [
         _line("Known faults", faults["found"], f"of {faults['total']:,} found"),
         *_wrap(kinds),
@@ -348,15 +339,8 @@ def _wrap(items: list[str]) -> list[str]:
     return [_INDENT + line.replace("\u00a0", " ") for line in lines]
 
 
-def write_severity(severity: float) -> str:
-    """Format a severity or a priority in two or three digits.
-
-    Examples
-    --------
-    >>> [write_severity(x) for x in (0.123, 2.345, 61.6)]
-    ['0.12', '2.3', '62']
-    """
-    return f"{severity:.{2 if severity < 1 else 1 if severity < 10 else 0}f}"
+def _noun(n: int, what: str) -> str:
+    return number(n, what).partition(" ")[2]
 
 
 def _words(name: str) -> str:

@@ -66,9 +66,18 @@ def test_the_list_counts_states_and_shows_the_open_ones_first(client):
 
 
 def test_the_list_and_the_page_say_what_would_have_been_usual(client):
-    words = r"most unusual: [^<]+ 10, expected −?[0-9.]+ to −?[0-9.]+<"
+    words = r"most unusual: [^<]+ 10, expected −?[0-9.]+ to −?[0-9.]+ "
     assert re.search(words, client.get("/incidents").text)
     assert re.search(r"10, expected −?[0-9.]+ to", client.get(incident_of(client)).text)
+
+
+def test_only_what_is_open_is_marked_as_now_and_says_why_it_stands_there(client):
+    rows = re.findall(r'<li( class="now")?>(.*?)</li>', client.get("/incidents?state=any").text, re.S)
+    assert [bool(is_now) for is_now, _ in rows] == [True, False]
+    assert re.search(r"· open: listed as [0-9.]+", rows[0][1])
+    assert "listed as" not in rows[1][1]
+    assert re.search(r"since 5 Jan 2026 03:20, last 05:00<", rows[0][1])
+    assert "5 Jan 2026, 00:50 to 02:30<" in rows[1][1]
 
 
 def test_where_nothing_is_open_it_says_what_is_over(client):

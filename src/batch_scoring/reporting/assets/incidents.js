@@ -4,8 +4,8 @@ const INCIDENTS_A_PAGE = 10;
 const SENSORS_AT_FIRST = 6;
 const SEVERITIES = [0.3, 1, 3];
 const PRIORITIES = ["low", "medium", "high", "critical"];
-const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart], i) => ({
-  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart,
+const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart, listed], i) => ({
+  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart, listed,
 }));
 
 // Colours of severity: like the map's, from faint to strong.
@@ -27,10 +27,10 @@ function levelMark({ level, priority }) {
 }
 
 // Of a model that has not seen a week: kept out of alerts, and last in the list.
-const adviceMark = ({ advice }) => (advice ? [" ", make("span", { class: "mark advice" }, advice)] : []);
+const adviceMark = ({ advice }) => advice.split(". ").filter(Boolean).map((piece) => make("span", { class: "advice" }, piece));
 const youngMark = ({ young }) => (young ? [" ", make("span", { class: "mark over" }, "warming up")] : []);
 
-const stateMark = (open) => make("span", { class: open ? "mark" : "mark over" }, open ? "open" : "closed");
+const stateMark = (open) => make("span", { class: open ? "mark open" : "mark over" }, open ? "open" : "closed");
 
 function namesWords(names, n, noun) {
   const shown = names.slice(0, 3);
@@ -58,7 +58,7 @@ function lengthWords(seconds) {
 }
 
 // What led it, and what would have been usual then.
-const leadWords = (feature, words) => [featureWords(feature), words.replaceAll("-", "−")].filter(Boolean).join(" ");
+const leadWords = (feature, words) => [featureWords(feature), words].filter(Boolean).join(" ");
 
 function peakWords({ of: rows, severity, peak, sensor, feature, words, nSensors }) {
   const worst = rows.find((row) => row[0] === sensor && row[6] === feature);
@@ -67,7 +67,8 @@ function peakWords({ of: rows, severity, peak, sensor, feature, words, nSensors 
 }
 
 function howWords(incident) {
-  const { kind, lastStart, end, windows, devices, nDevices } = incident;
+  const { kind, lastStart, end, windows, devices, nDevices, listed } = incident;
+  if (listed) return `${howWords({ ...incident, listed: "" })}; ${listed}`;
   if (isSilent(incident)) return `no window for ${lengthWords(end - lastStart)}${kind === "source_silent" ? `; ${plural(nDevices, "device")}` : ""}`;
   const peak = `${plural(windows, "window")}; ${peakWords(incident)}`;
   return kind === "fleet_event" ? `${namesWords(devices, nDevices, "devices at once")}; ${peak}` : peak;
@@ -152,7 +153,7 @@ function incidentItem(incident) {
     part("what", whatWords(incident), ...adviceMark(incident)),
     levelMark(incident),
     part("how", howWords(incident)));
-  const item = make("details", { class: "incident" }, lead);
+  const item = make("details", { class: incident.open ? "incident now" : "incident" }, lead);
   item.addEventListener("toggle", () => { if (item.open && item.children.length === 1) item.append(incidentDetails(incident)); });
   return make("li", { value: incident.rank }, item);
 }
@@ -163,7 +164,9 @@ function incidentsNote() {
   const last = young ? ` Last, and not notified by default: ${count(young)} of models that are warming up.` : "";
   const isUnit = (incident) => (incident.advice || "").includes("looks like a change of unit");
   const units = incidents.some(isUnit) ? " Changes of unit come after the others." : "";
-  return `${plural(n, "device incident")} since ${day(since)}, ${count(open)} open. By priority: how rare, for how long, on how many sensors. Open ones count three times.${units}${last}${cut}`;
+  const show = () => { $("incident-state").value = "open"; $("incident-state").dispatchEvent(new Event("change")); };
+  const now = open ? make("button", { type: "button", class: "link open-now", onclick: show }, `${count(open)} open now`) : "None open now";
+  return [now, `; ${plural(n, "incident")} since ${day(since)}.${units}${last}${cut}`];
 }
 
 function outlierList() {
@@ -183,14 +186,14 @@ function outlierList() {
 
 function incidentList() {
   const found = data.incidents;
-  const say = (text) => { $("incidents-note").textContent = text; };
+  const say = (...parts) => { $("incidents-note").replaceChildren(...parts); };
   $("incident-tools").hidden = $("incident-hint").hidden = !incidents.length;
   if (!found.known) return say("No incidents computed yet. Run kedro run --pipelines=incidents,report.");
   outlierList();
   if (!incidents.length) return say("No incidents.");
-  say(incidentsNote());
+  say(...incidentsNote());
   $("incident-hint").textContent = found.decades
-    ? "Priority adds up how rare each window is, over time and the worst three sensors: medium from 3, high from 6, critical from 12. Severity counts decades beyond the threshold. Bars in an incident show how rare each feature alone would make the peak; the tick is where alarms begin."
+    ? "By priority, and open ones count three times. Priority adds up how rare each window is, over time and the worst three sensors: medium from 3, high from 6, critical from 12. Severity counts decades beyond the threshold. Bars in an incident show how rare each feature alone would make the peak; the tick is where alarms begin."
     : "Severity is 0 at the threshold and grows with the distance from what is normal.";
   const draw = (page) => {
     const text = $("incident-filter").value.trim().toLowerCase();

@@ -21,7 +21,7 @@ function cards() {
     ["Windows scored", count(c.scored), `${of}${duration(data.window).join(" ")}${duration(data.window)[0] === 1 ? "" : "s"} each`],
     ["Models", count(c.models), `${plural(data.n_devices, "device")}, ${plural(c.sensors, "sensor")}`],
     data.incidents.known ? ["Open incidents", count(data.incidents.n_open), `of ${plural(data.incidents.n, "device incident")}`, data.incidents.n_open > 0] : null,
-    ["Anomalies", count(c.anomalies), `on ${plural(c.anomalous_devices, "device")}`, c.anomalies > 0],
+    ["Anomalies", count(c.anomalies), `on ${plural(c.anomalous_devices, "device")}`],
     ["Anomaly share", percent(c.anomalies, c.scored), "of the scored windows"],
     ["Quarantined", count(c.quarantined), c.quarantined ? "refused readings" : "nothing was refused"],
     ["Not scored", count(c.not_scored), c.not_scored ? reasons : "every series is scored", c.not_scored > 0],

@@ -18,11 +18,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from batch_scoring.core.text import number as count_words
-from batch_scoring.incidents.expected import PLAIN_NAMES, expected_words
 from batch_scoring.jobs.records import Records
+from batch_scoring.reporting.incident_words import (
+    feature_words,
+    lead_words,
+    listed_words,
+    when_words,
+    write_severity,
+)
 from batch_scoring.reporting.page import write_json
 from batch_scoring.reporting.run_records import RunRecord
-from batch_scoring.reporting.summary import write_severity
 from batch_scoring.server.access import Access
 from batch_scoring.server.registry import Registry
 from batch_scoring.server.workspace import Workspace
@@ -203,20 +208,6 @@ def _percent(part: float, whole: float) -> str:
 
 _FRESH_S = 3 * 3600
 _AGES = ((30.44 * 86400, "months"), (86400, "days"), (3600, "hours"))
-_FEATURES = {
-    "mean": "level (mean)",
-    "std": "spread (std)",
-    "min": "lowest value (min)",
-    "max": "highest value (max)",
-    "range": "width (range)",
-    "first": "first value (first)",
-    "last": "last value (last)",
-    "change": "rise or fall (change)",
-    "count": "number of readings (count)",
-    "diff_mean": "step (diff_mean)",
-    "equal_run": "same value in a row (equal_run)",
-    **PLAIN_NAMES,
-}
 _KINDS = {
     "anomaly": "Anomaly",
     "fleet_event": "Many devices at once",
@@ -232,13 +223,6 @@ _KINDS = {
 
 def _named(names: Mapping[str, str], name: str) -> str:
     return names.get(name, name.replace("_", " "))
-
-
-def _worst(incident: Mapping[str, Any]) -> str:
-    """Say what was most unusual in an incident, and what would have been usual."""
-    sensor = f"{incident['peak_sensor']}, " if incident["n_sensors"] > 1 else ""
-    feature = _named(_FEATURES, incident["top_feature"]) if incident["top_feature"] else "–"
-    return f"{sensor}{feature} {expected_words(incident).replace('-', '−')}".rstrip()
 
 
 @cache
@@ -260,9 +244,11 @@ def _environment() -> Environment:
         "severity": write_severity,
         "count": lambda n: f"{n:,}",
         "plural": count_words,
-        "feature": lambda name: _named(_FEATURES, name) if name else "–",
+        "feature": feature_words,
         "kind": lambda name: _named(_KINDS, name),
-        "worst": _worst,
+        "worst": lead_words,
+        "when": lambda row: when_words(row, row["is_over"]),
+        "listed": lambda row: listed_words(row, row["is_over"], row["listed_as"]),
         "part_of": _percent,
     }
     return found

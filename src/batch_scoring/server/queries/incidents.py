@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from batch_scoring.incidents.devices import listed_as
 from batch_scoring.incidents.evidence import LEVELS
 from batch_scoring.operations.actions import OPEN, handled
 from batch_scoring.operations.silences import REVOKED, in_force, silence, silenced_incidents
 from batch_scoring.operations.tables import read
 from batch_scoring.plant.devices import Devices
 from batch_scoring.server.workspace import Workspace
-from batch_scoring.tables.arrays import Bool
+from batch_scoring.tables.arrays import Bool, Float
 from batch_scoring.tables.arrow_arrays import are, as_rows, strings, to_arrow, to_numpy
 from batch_scoring.tables.schemas import DEVICE_INCIDENTS, INCIDENT_ACTIONS, OUTLIER, SILENCES
 
@@ -42,12 +43,15 @@ class Listed:
         One of STATES; ``silenced`` is open, and no alert is sent.
     silence : pyarrow.Array of string
         Id of the silence that covers it; empty without one.
+    listed_as : array of shape (n,), float64
+        What they are ordered by.
     """
 
     incidents: pa.Table
     handled: pa.Table
     state: pa.Array
     silence: pa.Array
+    listed_as: Float
 
     @property
     def counts(self) -> dict[str, int]:
@@ -60,9 +64,15 @@ class Listed:
         some = to_arrow(np.asarray(place, np.int64))
         parts = (self.incidents.take(some), self.handled.drop_columns(["incident_id", "state"]).take(some))
         states, silences = (one.take(some).to_pylist() for one in (self.state, self.silence))
+        listed = self.listed_as[to_numpy(some)].tolist()
         return [
-            {**incident, "is_over": incident["state"] == "closed", **done, "state": state, "silence": silence}
-            for incident, done, state, silence in zip(*map(as_rows, parts), states, silences, strict=True)
+            {
+                **{**incident, "is_over": incident["state"] == "closed", **done},
+                **{"state": state, "silence": silence, "listed_as": by},
+            }
+            for incident, done, state, silence, by in zip(
+                *map(as_rows, parts), states, silences, listed, strict=True
+            )
         ]
 
     def find(self, incident_id: str) -> dict[str, Any] | None:
@@ -82,7 +92,7 @@ def list_incidents(workspace: Workspace, at: datetime) -> Listed:
     is_silenced = are(done["state"], OPEN) & ~are(silence, "")
     state = done["state"].combine_chunks() if done.num_rows else strings([])
     state = pc.if_else(to_arrow(is_silenced), strings([SILENCED] * len(state)), state)
-    return Listed(incidents, done, state, silence)
+    return Listed(incidents, done, state, silence, listed_as(incidents, 0))
 
 
 @dataclass(frozen=True)
