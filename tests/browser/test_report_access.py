@@ -58,6 +58,17 @@ def test_dark_follows_the_system_and_the_button(browser, page_file):
         assert page.evaluate(paper) == light
 
 
+def test_paper_is_printed_dark_on_light(browser, page_file):
+    ink = "getComputedStyle(document.body).color"
+    with report(browser, page_file, color_scheme="light") as page:
+        light = page.evaluate(ink)
+        page.click("#theme")
+        assert page.evaluate(ink) != light
+        page.emulate_media(media="print")
+        assert page.evaluate(ink) == light
+        assert page.locator(".pager button:visible").count() == 0 < page.locator(".pager span:visible").count()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast_enough(browser, page_file, scheme):
     with report(browser, page_file, color_scheme=scheme) as page:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.browser.contrast import LOW_CONTRAST
 from tests.browser.report_pages import report, title, write_page
 from tests.reporting.fleet_factory import START, fleet_of, prediction_rows
 
@@ -72,8 +73,23 @@ def test_what_is_open_stands_out_and_what_is_over_is_quiet(browser, tmp_path):
         assert looks["mild"]["edge"] != "none"
         assert looks["over"]["edge"] == "none"
         assert looks["over"]["bar"] == looks["over"]["quiet"] != looks["mild"]["bar"]
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert page.evaluate(LOW_CONTRAST) == []
         page.click("text=1 open now")
         assert page.locator("#incident-list .who b").all_inner_texts() == ["mild"]
+
+
+def test_long_names_stay_in_their_columns_and_turned_ones_turn_nothing_else(browser, tmp_path):
+    names = ("a" * 120, "photo\u202egnp.exe")
+    hours = [START + timedelta(hours=5 * i) for i in range(2)]
+    rows = [prediction_rows(name, anomalies=[1, 2], start=at) for name, at in zip(names, hours, strict=True)]
+    with report(browser, write_page(fleet_of(*rows), tmp_path)) as page:
+        beyond = "(e) => e.getBoundingClientRect().right - e.closest('th').getBoundingClientRect().right"
+        assert all(cell.evaluate(beyond) <= 0 for cell in page.locator("#status tbody th button").all())
+        row = page.locator("#incident-list > li", has_text="photo")
+        name, mark = (row.locator(part).bounding_box() for part in (".who b", ".who .mark"))
+        assert mark["x"] >= name["x"] + name["width"]
 
 
 def test_the_first_incidents_are_on_the_first_screen_of_a_phone(browser, page_file):
