@@ -85,7 +85,7 @@ def walk(page: Any, address: str, folder: str) -> None:
     # 7. The verdict
     page.goto(incident)
     assert page.inner_text("#state") == "closed"
-    assert "to 16 Jan 2026 11:30" in page.inner_text(".facts")
+    assert "16 Jan 2026, 06:00 to 11:30" in page.inner_text(".facts")
     page.check("input[value=true_event]")
     page.click("button[value=verdict]")
     page.wait_for_selector("#done")
