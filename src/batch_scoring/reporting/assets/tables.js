@@ -85,7 +85,7 @@ function statusNote(nShown, rows) {
   const cut = data.n_status > rows.length ? ` of the first ${count(rows.length)}, out of ${count(data.n_status)}` : ` of ${count(rows.length)}`;
   const troubled = rows.filter((r) => r.status !== "ok").length;
   const first = troubled ? "What is not ok comes first." : "Everything is ok.";
-  return `${count(nShown)}${cut} rows. ${first}`;
+  return `${count(nShown)}${cut} row${nShown === 1 ? "" : "s"}. ${first}`;
 }
 
 function seriesLink(device, sensor, text) {
