@@ -358,6 +358,32 @@ def test_once_a_day_has_begun_an_hour_reads_no_earlier_prediction(tmp_path, monk
     assert {file.day for file in opened if file.day} == {(START + timedelta(days=DAYS - 1)).date()}
 
 
+def test_models_of_a_range_of_devices_look_at_their_own_curves_alone(monkeypatch):
+    model, n = trained(), 1_000
+    devices = [*DEVICES, *(f"c{number:04}" for number in range(n))]
+    curve = as_matrix(model.table["curve"])[0]
+    rows = pa.Table.from_pylist(
+        [
+            {"day": START, "device": device, "sensor": "s", "model_version": "1", "n_windows": 9}
+            | {"curve": (curve + place).tolist()}
+            for place, device in enumerate(devices)
+        ],
+        schema=CALIBRATIONS,
+    )
+    looked_at: list[int] = []
+    plain = recalibration.positions
+
+    def noted(texts: Any, among: Any) -> Any:
+        looked_at.append(len(texts))
+        return plain(texts, among)
+
+    monkeypatch.setattr(recalibration, "positions", noted)
+    found = recalibration.DayCurves(rows).of("s", "1", FleetModel(model.table.slice(1), model.info))
+    assert as_matrix(found.table["curve"]).tolist() == [(curve + 1).tolist()]
+    assert looked_at
+    assert max(looked_at) == 1
+
+
 def test_what_a_day_begins_with_is_no_longer_than_the_training(tmp_path, monkeypatch):
     days = 3 * TRAINED
     windows = {

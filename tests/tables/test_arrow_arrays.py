@@ -17,6 +17,7 @@ from batch_scoring.tables.arrow_arrays import (
     empty_table,
     from_rows,
     positions,
+    span_between,
     strings,
     to_arrow,
     to_numpy,
@@ -119,3 +120,18 @@ def test_a_lookup_finds_what_is_looked_up_column_by_column(columns, among):
         # Twice: the same dictionary is not searched again.
         for column in (plain, plain.dictionary_encode(), pa.chunked_array([plain.dictionary_encode()])):
             assert lookup.positions(column).tolist() == expected
+            assert lookup.mask(column).tolist() == [place >= 0 for place in expected]
+
+
+@given(st.lists(st.sampled_from("abcd"), unique=True), st.lists(st.integers(1, 3), min_size=4, max_size=4))
+def test_texts_that_are_all_there_in_turn_have_their_positions(among, counts):
+    texts = [text for text, n in zip(among, counts, strict=False) for _ in range(n)]
+    assert positions(strings(texts), strings(among)).tolist() == [among.index(text) for text in texts]
+
+
+@given(st.lists(st.text(max_size=2), min_size=1), st.data())
+def test_a_span_of_sorted_texts_holds_those_from_the_first_to_the_last(texts, data):
+    texts = sorted(texts)
+    first, last = sorted(data.draw(st.tuples(st.sampled_from(texts), st.sampled_from(texts))))
+    found = texts[span_between(strings(texts), first, last)]
+    assert found == [text for text in texts if first <= text <= last]

@@ -30,6 +30,7 @@ from batch_scoring.tables.arrow_arrays import (
     constant,
     empty_table,
     positions,
+    span_between,
     strings,
     to_arrow,
     to_numpy,
@@ -76,9 +77,10 @@ class DayCurves:
     def of(self, sensor: str, version: str, model: FleetModel) -> FleetModel:
         """Return the models of some devices with the curves of the day, where they have learned anything."""
         span = self._spans.get(sensor)
-        if span is None or not isinstance(model.detector, Recalibrates):
+        if span is None or not isinstance(model.detector, Recalibrates) or not len(model.devices):
             return model
-        rows = self.rows.slice(span.start, span.stop - span.start)
+        # The models of a range of devices: of a million, only their own curves are looked at.
+        rows = _of_devices(self.rows.slice(span.start, span.stop - span.start), "device", model.devices)
         is_own = (positions(rows["model_version"], strings([version])) == 0) & (
             to_numpy(rows["n_windows"]) > 0
         )
@@ -232,19 +234,20 @@ class Recalibration:
             published = opened[sensor]
             if published is None:
                 continue
-            devices = missing["device"].filter(to_arrow(are(missing["sensor"], sensor))).to_pylist()
+            own = missing["device"].filter(to_arrow(are(missing["sensor"], sensor))).combine_chunks()
             donors = self._stand_ins(sensor)
+            donor = strings([donors.get(name, name) for name in own.to_pylist()]) if donors else own
             # Not `pa.table` of a dictionary: it imports pandas.
-            wanted = pa.Table.from_arrays(
-                [strings(devices), strings([donors.get(n, n) for n in devices])], ["own", MODEL_OF]
-            )
+            wanted = pa.Table.from_arrays([own, donor], ["own", MODEL_OF]).sort_by(MODEL_OF).combine_chunks()
             for rows in published.models.batches(RECALIBRATED):
                 # Windows that the model was trained on have its own curve.
                 over = rows.filter(to_arrow(to_numpy(rows["trained_to"], null=FOREVER) <= day))
                 if not over.num_rows:
                     continue
-                place = positions(wanted[MODEL_OF], over["device"].combine_chunks())
-                some = wanted.filter(to_arrow(place >= 0))
+                devices = over["device"].combine_chunks()
+                some = _of_devices(wanted, MODEL_OF, devices)
+                place = positions(some[MODEL_OF], devices)
+                some = some.filter(to_arrow(place >= 0))
                 mine = over.take(to_arrow(place[place >= 0])).rename_columns(
                     [MODEL_OF if name == "device" else name for name in over.column_names]
                 )
@@ -315,6 +318,12 @@ class Recalibration:
         numbered = [(NUMBERED, (learners.numbered(rows, day) for rows in one)) for one in sources]
         for parts in device_ranges(numbered, key=("series",)):
             yield pa.concat_tables(parts).combine_chunks()
+
+
+def _of_devices(rows: pa.Table, name: str, devices: pa.Array) -> pa.Table:
+    """Cut rows that are sorted by a column to those from the first to the last of some sorted devices."""
+    span = span_between(rows[name], devices[0].as_py(), devices[-1].as_py())
+    return rows.slice(span.start, span.stop - span.start)
 
 
 def _of_models(rows: pa.Table, donors: Mapping[str, Mapping[str, str]]) -> pa.Table:

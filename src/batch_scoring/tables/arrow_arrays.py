@@ -6,6 +6,7 @@ their argument is one of its types: half a second of every scoring job.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -113,7 +114,10 @@ def positions(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int:
     if pa.types.is_dictionary(texts.type):
         return positions(texts.dictionary, among)[to_numpy(texts.indices)]
     runs = pc.run_end_encode(texts)
-    found = to_numpy(pc.index_in(runs.values, value_set=among), null=-1).astype(np.int64)
+    if runs.values.equals(among):  # as the windows of devices that all have a model: no search
+        found = np.arange(len(among))
+    else:
+        found = to_numpy(pc.index_in(runs.values, value_set=among), null=-1).astype(np.int64)
     return np.repeat(found, np.diff(to_numpy(runs.run_ends), prepend=0))
 
 
@@ -137,9 +141,19 @@ class Lookup:
         column = _one_chunk(texts)
         if not pa.types.is_dictionary(column.type):
             return positions(column, self._among)
-        if not column.dictionary.equals(self._known):
-            self._known, self._found = column.dictionary, positions(column.dictionary, self._among)
-        return self._found[to_numpy(column.indices)]
+        return self._of_dictionary(column.dictionary)[to_numpy(column.indices)]
+
+    def mask(self, texts: pa.Array | pa.ChunkedArray) -> Bool:
+        """Mark the strings that are among them, shape (n,)."""
+        column = _one_chunk(texts)
+        if not pa.types.is_dictionary(column.type):
+            return positions(column, self._among) >= 0
+        return _mask_of(self._of_dictionary(column.dictionary) >= 0, column)
+
+    def _of_dictionary(self, names: pa.Array) -> Int:
+        if not names.equals(self._known):
+            self._known, self._found = names, positions(names, self._among)
+        return self._found
 
 
 def codes(texts: pa.ChunkedArray) -> Int:
@@ -155,8 +169,18 @@ def are_among(texts: pa.ChunkedArray, among: pa.Array) -> Bool:
     if not pa.types.is_dictionary(column.type):
         return positions(column, among) >= 0
     # Of a thousand rows with one text, the text is looked up once.
-    is_one: Bool = positions(column.dictionary, among) >= 0
+    return _mask_of(positions(column.dictionary, among) >= 0, column)
+
+
+def _mask_of(is_one: Bool, column: pa.DictionaryArray) -> Bool:
+    """Return of each row whether its text is marked in the dictionary."""
     return np.ones(len(column), bool) if is_one.all() else is_one[to_numpy(column.indices)]
+
+
+def span_between(texts: pa.Array | pa.ChunkedArray, first: str, last: str) -> slice:
+    """Return where sorted texts (UTF-8 bytes) lie between two, both among them."""
+    begin = bisect_left(range(len(texts)), first, key=lambda row: texts[row].as_py())
+    return slice(begin, bisect_right(range(len(texts)), last, begin, key=lambda row: texts[row].as_py()))
 
 
 def are(texts: pa.Array | pa.ChunkedArray, text: str) -> Bool:
