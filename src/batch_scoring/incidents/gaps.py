@@ -62,7 +62,8 @@ def update_gaps(windows: RowTable, after_us: int, gaps: RowTable) -> Change | No
         changes = changes_since(windows, seen, _TIMES)
     if not windows.exists or (changes is not None and changes.are_none):
         return None
-    fleet = _Fleet.read(windows, after_us, gaps if gaps.schema == GAPS else None, changes)
+    is_former = gaps.exists and gaps.schema != GAPS
+    fleet = _Fleet.read(windows, after_us, None if is_former else gaps, changes)
     added, removed = fleet.differences()
     ended = are(added["state"], "ended")
     return Change(
@@ -70,8 +71,8 @@ def update_gaps(windows: RowTable, after_us: int, gaps: RowTable) -> Change | No
         # The last rows are written anew each hour: the gaps that have ended are not, with them.
         [[added.filter(to_arrow(ended))], [added.filter(to_arrow(~ended))]],
         {STEP: windows.position, RULES: number},
-        rewritten=lambda: _without(gaps, removed),
-        replaces_all=gaps.exists and gaps.schema != GAPS,
+        rewritten=lambda: () if is_former else _without(gaps, removed),
+        replaces_all=is_former,
         by_month=True,
     )
 
@@ -160,12 +161,14 @@ class _Fleet:
         return cls(kept, spans, names.spans(known, first[known], first[known]), least)
 
     def differences(self) -> tuple[pa.Table, pa.Table]:
-        """Return the rows to add and the stored ones to remove."""
+        """Return the rows to add, and the gaps to remove: stored last rows are all written anew."""
         found = self._rows()
-        before, after = (row_fingerprints(rows, GAPS.names) for rows in (self.stored, found))
-        ends, has_ended = (are(rows["state"], "last") for rows in (self.stored, found))
-        stays, stayed = np.isin(after, before) & ~has_ended, np.isin(before, after) & ~ends
-        return found.filter(to_arrow(~stays)), self.stored.filter(to_arrow(~stayed))
+        is_last, was_last = (are(rows["state"], "last") for rows in (found, self.stored))
+        ended, stored = found.filter(to_arrow(~is_last)), self.stored.filter(to_arrow(~was_last))
+        after, before = (row_fingerprints(rows, GAPS.names) for rows in (ended, stored))
+        added = ended.filter(to_arrow(~np.isin(after, before)))
+        removed = stored.filter(to_arrow(~np.isin(before, after)))
+        return pa.concat_tables([found.filter(to_arrow(is_last)), added]), removed
 
     def _rows(self) -> pa.Table:
         names = _Names.of(self.spans)
@@ -308,13 +311,16 @@ def _stored(gaps: RowTable | None, since: int) -> pa.Table:
 
 
 def _without(gaps: RowTable, removed: pa.Table) -> Iterator[tuple[DataFile, Sequence[pa.Table]]]:
-    """Yield the files that lose rows, each with the rows that stay."""
+    """Yield the files that lose rows, each with the rows that stay: gaps that are not removed."""
     keys = row_fingerprints(removed, GAPS.names)
-    has_ended = are(removed["state"], "ended").any()
-    for file in gaps.files() if keys.size else ():
-        if not has_ended and file.bounds.get("state") == ("ended", "ended"):
+    for file in gaps.files():
+        state = file.bounds.get("state")
+        if state == ("last", "last"):
+            yield file, ()
             continue
-        tables = list(gaps.batches(file))
-        kept = [rows.filter(to_arrow(~np.isin(row_fingerprints(rows, GAPS.names), keys))) for rows in tables]
+        if not keys.size and state == ("ended", "ended"):
+            continue
+        ended = [rows.filter(to_arrow(are(rows["state"], "ended"))) for rows in gaps.batches(file)]
+        kept = [rows.filter(to_arrow(~np.isin(row_fingerprints(rows, GAPS.names), keys))) for rows in ended]
         if sum(rows.num_rows for rows in kept) < file.rows:
             yield file, kept

@@ -208,8 +208,10 @@ def _end_of_group(table: pa.Table) -> int:
     n: int = min(ROW_GROUP_ROWS, table.num_rows)
     if "sensor" not in table.column_names:
         return n
-    sensors = table["sensor"].slice(0, n).combine_chunks()
+    sensors = table["sensor"]
     last = sensors[n - 1].as_py()
+    if sensors[0].as_py() == last:
+        return n
     change: int = bisect_left(range(n), True, key=lambda row: sensors[row].as_py() == last)
     return change if change >= ROW_GROUP_ROWS // _LEAST_PART else n
 

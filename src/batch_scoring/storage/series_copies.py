@@ -78,8 +78,7 @@ class SeriesCopies:
             return
         of_sensors, of_devices = self._lookup("sensor", sensors), self._lookup("device", devices)
         for rows in found:
-            is_wanted = of_devices.positions(rows["device"]) >= 0
-            yield rows, np.flatnonzero(is_wanted & (of_sensors.positions(rows["sensor"]) >= 0))
+            yield rows, np.flatnonzero(of_devices.mask(rows["device"]) & of_sensors.mask(rows["sensor"]))
 
     def _lookup(self, column: str, texts: list[str]) -> Lookup:
         """Return what finds these texts; file after file is asked for the same ones."""

@@ -130,7 +130,7 @@ def ingest_readings(
 
         plain = read_plain(sources.pending, chosen, latest, stack)
         if plain is not None and (
-            plain.staged_ids("device") & {one.device for one in gone}
+            (gone and plain.staged_ids("device") & {one.device for one in gone})
             or are_too_many(plain, readings, chosen.max_new_devices)
         ):
             plain = None
