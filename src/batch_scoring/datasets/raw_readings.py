@@ -56,8 +56,8 @@ class RawReadings(OwnDataset[Files | Callable[[Mapping[str, str]], Iterable[File
             kinds = ", ".join(FORMATS)
             raise InputError(
                 f"readings: {self._path!r} {there}; name a file, a folder or a glob of {kinds} "
-                f"(or these with {', '.join(COMPRESSIONS)}), or run the simulate pipeline first; a file of "
-                "another kind is to be saved as CSV or Parquet"
+                f"(or these with {', '.join(COMPRESSIONS)}), or run the simulate pipeline first; unpack an "
+                "archive of another kind, such as .7z, and save any other file as CSV or Parquet"
             )
         return files
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.ingestion.text_bytes import without_compression
@@ -21,7 +21,18 @@ from batch_scoring.ingestion.text_bytes import without_compression
 # Text of readings packs to a hundredth at best: what unpacks to more, and to more than this, is a bomb.
 _MOST_RATIO = 200
 _MOST_BYTES = 1 << 30
+# What lists more files, or has longer names or notes, fills the memory with its list.
+_MOST_FILES, _MOST_NAME, _MOST_NOTE_BYTES = 100_000, 4096, 1 << 20
+# Entries of a .tar that are read into memory: names and notes of the next one.
+_NOTES = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 _DRIVE = re.compile("[A-Za-z]:")
+_UNPACK = "unpack it yourself, and name the folder"
 
 
 def members(path: str) -> list[str]:
@@ -39,38 +50,55 @@ def members(path: str) -> list[str]:
             parts = name.replace("\\", "/").split("/")
             if not parts[0] or ".." in parts or _DRIVE.fullmatch(parts[0]):
                 raise InputError(f"{path}: names a file outside of it, {name!r}; unpack it yourself")
+            if len(names) == _MOST_FILES or len(name) > _MOST_NAME:
+                what = "a very long name" if len(name) > _MOST_NAME else f"more than {_MOST_FILES:,} files"
+                raise InputError(f"{path}: holds {what}; {_UNPACK}")
             n_bytes += size
             if n_bytes > most:
                 raise InputError(
-                    f"{path}: unpacks to more than {most >> 20:,} MB, {_MOST_RATIO} times its size; unpack "
-                    "it yourself, and name the folder"
+                    f"{path}: unpacks to more than {most >> 20:,} MB, {_MOST_RATIO} times its size; {_UNPACK}"
                 )
             if not any(part.startswith((".", "__MACOSX")) for part in parts):
                 names[name] = None
     return list(names)
 
 
-def unpack(path: str, names: Collection[str], folder: Path) -> dict[str, str]:
-    """Unpack some files of an archive into a folder; returns the path of each, of equal names the last one's.
+def unpack(path: str, names: Collection[str], folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Unpack some files of an archive into a folder; of equal names, the last one counts.
 
-    They get names of their own there, with the suffixes of theirs.
+    Their copies get names of their own there, with the suffixes of theirs.
+
+    Returns
+    -------
+    copies : dict of str to str
+        The path of each, by its name.
+    broken : dict of str to str
+        What is wrong with those that cannot be unpacked while others can.
     """
     copies: dict[str, str] = {}
+    broken: dict[str, str] = {}
     with _unpacking(path):
         for number, (name, _, opened) in enumerate(_entries(path)):
             if name in names:
                 plain = without_compression(name)
                 copy = folder / f"{number}{Path(plain).suffix}{name[len(plain) :]}".lower()
-                with opened() as inner, copy.open("wb") as out:
-                    shutil.copyfileobj(inner, out, 1 << 20)
-                copies[name] = str(copy)
-    return copies
+                copies.pop(name, None)
+                broken.pop(name, None)
+                try:
+                    with opened() as inner, copy.open("wb") as out:
+                        shutil.copyfileobj(inner, out, 1 << 20)
+                except (zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+                    copy.unlink()
+                    broken[name] = f"{error}"
+                else:
+                    copies[name] = str(copy)
+    return copies, broken
 
 
 def _entries(path: str) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
     """Yield the files of an archive: name, bytes, and what opens it; links and devices are left out."""
     # A .tar that ends with a .zip or a workbook looks like a .zip, too.
-    if zipfile.is_zipfile(path) and not tarfile.is_tarfile(path):
+    if zipfile.is_zipfile(path) and not _is_tar(path):
         with zipfile.ZipFile(path) as packed:
             for one in packed.infolist():
                 if one.flag_bits & 1:
@@ -82,11 +110,31 @@ def _entries(path: str) -> Iterator[tuple[str, int, Callable[[], IO[bytes]]]]:
                     name = one.filename.replace("\\", "/").removeprefix("./")
                     yield name, one.file_size, partial(packed.open, one)
         return
-    with tarfile.open(path) as archive:
+    with tarfile.open(path, tarinfo=_Header) as archive:
         for member in archive:
             if member.isreg():
                 opened: Any = partial(archive.extractfile, member)
                 yield _text(member.name.removeprefix("./")), member.size, opened
+
+
+class _Header(tarfile.TarInfo):
+    """An entry of a .tar; none that is read into memory is large."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read an entry, before what belongs to it is read."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type == tarfile.GNUTYPE_SPARSE or (found.type in _NOTES and found.size > _MOST_NOTE_BYTES):
+            raise ValueError(f"{found.name[:40]!r} has a map of holes, or a very long name")
+        return found
+
+
+def _is_tar(path: str) -> bool:
+    try:
+        with tarfile.open(path, tarinfo=_Header):
+            return True
+    except tarfile.TarError:
+        return False
 
 
 def _text(name: str) -> str:

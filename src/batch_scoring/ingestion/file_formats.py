@@ -55,6 +55,7 @@ FORMATS = {
     ".zip": "archive",
     ".tar": "archive",
     ".tgz": "archive",
+    ".txz": "archive",
 }
 _HEAD_BYTES = 1 << 16
 # Where an object of JSON may begin, also after a line that is none, or after the rest of another.
@@ -99,7 +100,7 @@ def readable_form(path: str, file_format: str, settings: IngestSettings, folder:
     if file_format in ("csv", "json"):
         path, file_format = _rightly_named(path, file_format, settings, folder)
     is_packed = path.lower().endswith(COMPRESSIONS)
-    if is_packed and (file_format not in ("csv", "json") or path.lower().endswith(".bz2")):
+    if is_packed and (file_format not in ("csv", "json") or path.lower().endswith((".bz2", ".xz"))):
         path = _unpacked(path, folder)
     if file_format == "archive":
         inner = _only_member(path, folder)
@@ -199,9 +200,11 @@ def _only_member(path: str, folder: Path) -> str:
     from batch_scoring.ingestion.archives import unpack
 
     names = archived(path)
-    copies = unpack(path, names, _new_folder(folder))  # where one of several is broken, this says so
     if len(names) > 1:
         raise InputError(f"{path}: holds {len(names)} files; expected one here: unpack it")
+    copies, broken = unpack(path, names, _new_folder(folder))
+    for name, why in broken.items():
+        raise InputError(f"{path}/{name}: cannot be unpacked ({why}); copy the archive here again")
     return copies[names[0]]
 
 

@@ -24,17 +24,22 @@ class InnerFile(SourceFile):
     ----------
     copy : str
         Where its bytes are, unpacked.
+    broken : str
+        Why it could not be unpacked, which opening it says; empty where it could.
     was_replaced : bool
         Whether the archive was replaced or deleted after it was listed, until it was unpacked. What happens
         to it afterwards is of the next run.
     """
 
     copy: str
+    broken: str
     was_replaced: bool
 
     @contextmanager
     def opened(self) -> Iterator[str]:
         """The path of its bytes, for the time of the block."""
+        if self.broken:
+            raise InputError(f"{self.path}: cannot be unpacked ({self.broken}); copy the archive here again")
         yield self.copy
 
     def has_changed(self) -> bool:
@@ -71,7 +76,12 @@ def inner_files(
             if len(names) < (1 if is_book else 2):
                 return [file]
             mine = Path(tempfile.mkdtemp(dir=folder))
-            copies = (write_sheets if is_book else unpack)(path, chosen(names), mine)
+            wanted = chosen(names)
+            copies, broken = (
+                (write_sheets(path, wanted, mine), dict[str, str]())
+                if is_book
+                else unpack(path, wanted, mine)
+            )
         was_replaced = file.has_changed()
     except (InputError, OSError):
         return [file]
@@ -84,6 +94,7 @@ def inner_files(
             clock=file.clock,
             within=file.name,
             copy=copies.get(name, ""),
+            broken=broken.get(name, ""),
             was_replaced=was_replaced,
         )
         for name in names

@@ -38,7 +38,7 @@ def read_lines(
     Parameters
     ----------
     path : str
-        Compressed when its name ends in ``.gz``, ``.zst`` or ``.bz2``.
+        Compressed or not.
     first_row : int
         The first line wanted; the first of the file is 1.
     block_bytes : int

@@ -6,19 +6,28 @@ import bz2
 import codecs
 import gzip
 import io
+import lzma
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import IO, Any, cast
 
 import pyarrow as pa
 
 from batch_scoring.core.errors import InputError
 
-COMPRESSIONS = (".gz", ".zst", ".bz2")
+COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 # Of bzip2 at any level, also of nothing; of Zstandard after a frame to skip, as pzstd writes it, too.
 _MAGIC = {
     ".gz": re.compile(rb"\x1f\x8b\x08"),
     ".zst": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
     ".bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),
+    ".xz": re.compile(rb"\xfd7zXZ\x00"),
+}
+# What opens the others, whose errors are of no usual kind.
+_OTHERS: dict[str, Callable[[str], Any]] = {
+    ".zst": partial(pa.input_stream, compression="zstd"),
+    ".xz": lzma.open,
 }
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK = 1 << 20
@@ -55,8 +64,8 @@ def open_bytes(path: str) -> IO[bytes]:
         return cast("IO[bytes]", gzip.open(path, "rb"))
     if ending == ".bz2":
         return cast("IO[bytes]", bz2.open(path, "rb"))
-    if ending == ".zst":
-        return cast("IO[bytes]", io.BufferedReader(_Zstandard(path), _CHUNK))
+    if ending in _OTHERS:
+        return cast("IO[bytes]", io.BufferedReader(_Unpacked(path, ending), _CHUNK))
     return open(path, "rb")  # noqa: PTH123
 
 
@@ -83,21 +92,23 @@ def without_compression(name: str) -> str:
     return name[: len(name) - len(ending)]
 
 
-class _Zstandard(io.RawIOBase):
-    """A file of Zstandard, unpacked by Arrow."""
+class _Unpacked(io.RawIOBase):
+    """A packed file as its bytes before; what is wrong with it is an InputError."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._file = pa.input_stream(path, compression="zstd")
+    def __init__(self, path: str, ending: str) -> None:
+        self._path, self._ending = path, ending
+        self._file = _OTHERS[ending](path)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         try:
-            data = self._file.read(len(buffer))
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self._path}: not a complete zst file ({error}); copy it here again") from None
+            data: bytes = self._file.read(len(buffer))
+        except (pa.ArrowException, lzma.LZMAError, EOFError, OSError) as error:
+            raise InputError(
+                f"{self._path}: not a complete {self._ending[1:]} file ({error}); copy it here again"
+            ) from None
         buffer[: len(data)] = data
         return len(data)
 
@@ -106,7 +117,7 @@ class _Zstandard(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = 0) -> int:
         assert (offset, whence) == (0, 0)
-        self._file = pa.input_stream(self._path, compression="zstd")
+        self._file = _OTHERS[self._ending](self._path)
         return 0
 
 

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import json
+import lzma
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -134,6 +135,11 @@ def _() -> tuple[Files, list[Reading]]:
 @shape("packed with bzip2 (.csv.bz2)", 1)
 def _() -> tuple[Files, list[Reading]]:
     return {"a.csv.bz2": bz2.compress(long_csv().encode())}, readings()
+
+
+@shape("packed with xz (.csv.xz)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.csv.xz": lzma.compress(long_csv().encode())}, readings()
 
 
 @shape("packed with gzip, without its suffix (.csv)", 1)
@@ -291,17 +297,33 @@ def _() -> tuple[Files, list[Reading]]:
     return {"a.zip": zipped(**files)}, readings()
 
 
-@shape("a packed tar of several files (.tar.gz)", 1)
-def _() -> tuple[Files, list[Reading]]:
+def tarred(mode: str) -> bytes:
     sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w:gz") as archive:
+    with tarfile.open(fileobj=sink, mode=mode) as archive:  # type: ignore[call-overload]
         for name, some in (("a.csv", [0]), ("b.csv", [1])):
             rows = [",".join([iso(at), *map(str, rest)]) for at, *rest in readings(some)]
             content = lines("timestamp,device,sensor,value", rows).encode()
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-    return {"a.tar.gz": sink.getvalue()}, readings()
+    return sink.getvalue()
+
+
+@shape("a packed tar of several files (.tar.gz)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.tar.gz": tarred("w:gz")}, readings()
+
+
+@shape("a packed tar of several files (.tar.xz)", 1)
+def _() -> tuple[Files, list[Reading]]:
+    return {"a.tar.xz": tarred("w:xz")}, readings()
+
+
+@shape("7-Zip archive (.7z)", 0)
+def _() -> tuple[Files, str]:
+    return {
+        "a.7z": b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(90)
+    }, "unpack an archive of another kind, such as .7z"
 
 
 @shape("MATLAB file (.mat)", 0)

@@ -19,7 +19,6 @@ WHOLE_BYTES = 1 << 20
 HEAD_BYTES = 1 << 19
 PART_BYTES = 64 << 10
 _ROWS = 20_000
-_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 
 def take_sample(file: SourceFile, path: str, folder: Path) -> SourceFile:
@@ -102,8 +101,8 @@ def _write(file: SourceFile, path: str, target: Path, suffix: str) -> None:
             records: Any = fastavro.reader(stream)
             fastavro.writer(out, records.writer_schema, islice(records, _ROWS // 10))
     elif file.format in ("csv", "json"):
-        content = _text_sample(file, path, suffix)
-        _pack(content, target, suffix)
+        # Not packed again, whatever its name says: files are known by their bytes.
+        target.write_bytes(_text_sample(file, path, suffix))
     else:
         raise InputError(f"{file.path}: is too large to inspect; inspect a smaller file of the same kind")
 
@@ -132,11 +131,3 @@ def _is_lines(head: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _pack(content: bytes, target: Path, suffix: str) -> None:
-    if suffix in COMPRESSIONS:
-        with target.open("wb") as raw, pa.CompressedOutputStream(raw, _CODECS[suffix]) as stream:
-            stream.write(content)
-    else:
-        target.write_bytes(content)
