@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -108,6 +108,25 @@ def test_what_only_touches_a_range_is_not_in_it(every, since, until, days):
     (entry,) = Calendar(entries(("*", "*", 0, HOUR_END, every))).entries
     found = entry.stretches(*(microseconds(START + n * WINDOW) for n in (since, until)))
     assert [(start - microseconds(START)) // microseconds(EPOCH + DAY * WINDOW) for start, _ in found] == days
+
+
+def test_an_entry_comes_again_by_the_clocks_of_its_zone(tmp_path):
+    (tmp_path / "calendar.csv").write_text("start,end,every\n2026-03-02 06:00,2026-03-02 08:00,week\n")
+    calendar = Calendar(read_calendar(tmp_path / "calendar.csv", zone="Europe/Berlin"))
+    hours = {"2026-03-09T04": False, "2026-03-09T05": True, "2026-03-09T06": True, "2026-03-09T07": False}
+    hours |= {"2026-03-30T03": False, "2026-03-30T04": True, "2026-03-30T05": True, "2026-03-30T06": False}
+    starts = [datetime.fromisoformat(f"{hour}:00Z") for hour in hours]
+    windows = pa.table(
+        {"device": ["a"] * len(starts), "sensor": ["s"] * len(starts), "window_start": starts}
+        | {"window_end": [one + timedelta(hours=1) for one in starts]}
+    )
+    assert calendar.mask(windows).tolist() == list(hours.values())
+    (entry,) = calendar.entries
+    weeks = [datetime(2026, 3, 9, 5, tzinfo=UTC), datetime(2026, 3, 30, 4, tzinfo=UTC)]
+    for begin in weeks:
+        span = microseconds(begin - timedelta(days=3)), microseconds(begin + timedelta(days=3))
+        found = [(microseconds(begin), microseconds(begin + timedelta(hours=2)))]
+        assert list(entry.stretches(*span)) == found
 
 
 def test_an_entry_of_some_sensors_excuses_no_device():

@@ -245,7 +245,7 @@ def test_a_new_id_of_a_machine_learns_as_the_former_one_would_have(tmp_path, ren
 def test_what_the_calendar_leaves_out_is_not_learned(tmp_path):
     start, end = interval(N_TRAIN + 7, N_TRAIN + 12)
     work = workspace(tmp_path, life(0.5))
-    row = [[one] for one in ("a", "*", start, end, None, None)]
+    row = [[one] for one in ("a", "*", start, end, None, None, None)]
     work.calendar = pa.table(
         [pa.array(c, f.type) for c, f in zip(row, CALENDAR, strict=True)], CALENDAR.names
     )

@@ -70,9 +70,9 @@ def read_feedback(path: Path | str, name: str | None = None, zone: str = "UTC") 
 def read_calendar(path: Path | str, name: str | None = None, zone: str = "UTC") -> pa.Table:
     """Read a file of times in which nothing is judged: as :func:`read_labels` does, into ``CALENDAR``.
 
-    ``device`` and ``sensor`` may be patterns, empty or missing for all. ``every`` is ``day``, ``week`` or
-    empty, ``reason`` is free text. Without ``device`` or ``sensor`` another column than these is an error:
-    a calendar with its devices under another name would leave out the whole fleet.
+    ``device`` and ``sensor`` may be patterns, empty or missing for all. ``every`` is ``day``, ``week`` or empty:
+    it comes again by the clocks of ``zone``. ``reason`` is free text. Without ``device`` or ``sensor`` another
+    column than these is an error: a calendar with its devices under another name would leave out the fleet.
     """
     return read_table(Path(path), CALENDAR, [BEGIN, END], _unjudged, name, zone)
 
@@ -104,7 +104,7 @@ def _require_known(row: WrittenRow, known: Sequence[str]) -> None:
 
 def _unjudged(row: WrittenRow) -> tuple[Any, ...]:
     if not {"device", "sensor"} <= row.values.keys():
-        _require_known(row, [*CALENDAR.names, *BEGIN, *END])
+        _require_known(row, [*CALENDAR.names[:-1], *BEGIN, *END])
     for column in _AGAIN:
         if row.optional_text(column) is not None:
             raise InputError(
@@ -122,7 +122,8 @@ def _unjudged(row: WrittenRow) -> tuple[Any, ...]:
             f"{row.where}, column 'end': it lasts longer than a {every}, after which it comes again"
         )
     names = (row.optional_text(name) or ALL for name in ("device", "sensor"))
-    return *names, start, end, every, row.optional_text("reason")
+    zone = row.zone if every is not None and row.zone != "UTC" else None
+    return *names, start, end, every, row.optional_text("reason"), zone
 
 
 def _label(row: WrittenRow) -> tuple[Any, ...]:

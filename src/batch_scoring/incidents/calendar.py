@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from batch_scoring.plant.devices import ALL, Devices, are_like
 from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import as_rows, empty_table, positions, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
+from batch_scoring.tables.local_time import local_us, utc_us
 from batch_scoring.tables.schemas import CALENDAR, TIMESTAMP
 
 _LONG_AGO = -(2**62)
@@ -22,33 +24,49 @@ PERIODS = {"day": DAY_US, "week": 7 * DAY_US}
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the calendar; times in microseconds since the epoch, ``period`` 0 for once."""
+    """A row of the calendar; times in microseconds since the epoch, ``period`` 0 for once.
+
+    One that comes again does so by the clocks of the zone: a day in which they change is longer or shorter.
+    """
 
     device: str
     sensor: str
     start: int
     end: int
     period: int
+    zone: str = "UTC"
+
+    @cached_property
+    def _local(self) -> tuple[int, int]:
+        """When it begins by the clocks of the zone, and how long it lasts by them."""
+        start, end = local_us(np.array([self.start, self.end]), self.zone).tolist()
+        return start, end - start
 
     def mask(self, start: Int, end: Int) -> Bool:
         """Mark the windows that overlap it, shape (n,)."""
         if not self.period:
             return (start < self.end) & (end > self.start)
-        phase = (start - self.start) % self.period
-        overlaps = (phase < self.end - self.start) | (phase + (end - start) > self.period)
+        begin, length = self._local
+        phase = (local_us(start, self.zone) - begin) % self.period
+        overlaps = (phase < length) | (phase + (end - start) > self.period)
         return overlaps & (end > self.start)
 
     def stretches(self, since: int, until: int) -> Iterator[tuple[int, int]]:
         """Yield its intervals that overlap ``[since, until)``."""
-        length = self.end - self.start
-        start = self.start
-        if self.period and start + length <= since:
-            start += -(-(since - length - start + 1) // self.period) * self.period
-        while start < until and start + length > since:
-            yield start, start + length
-            if not self.period:
-                return
-            start += self.period
+        if not self.period:
+            if self.start < until and self.end > since:
+                yield self.start, self.end
+            return
+        begin, length = self._local
+        # A day more on either side: which clocks it is by is seen below.
+        first, last = (
+            -(-(time - begin) // self.period) for time in (since - length - DAY_US, until + DAY_US)
+        )
+        for n in range(max(first, 0), max(last, 0) + 1):
+            local = begin + n * self.period
+            start, end = utc_us(local, self.zone), utc_us(local + length, self.zone, is_later=True)
+            if start < until and end > since:
+                yield start, end
 
 
 class _Times:
@@ -84,12 +102,21 @@ class Calendar:
     def __init__(self, rows: pa.Table | None = None, devices: Devices | None = None) -> None:
         rows = empty_table(CALENDAR) if rows is None else rows
         self._devices = devices or Devices()
-        self.fingerprint: list[int] = sorted(row_fingerprints(rows, CALENDAR.names).tolist())
+        # Incidents that were joined by a calendar of UTC stay as they are.
+        names = [one for one in CALENDAR.names if one != "zone" or rows["zone"].null_count < rows.num_rows]
+        self.fingerprint: list[int] = sorted(row_fingerprints(rows, names).tolist())
         if self.fingerprint:
             self.fingerprint += self._devices.fingerprint
         moments = (to_numpy(rows[name]).tolist() for name in ("start", "end"))
         self.entries = [
-            Entry(row["device"], row["sensor"], start, end, PERIODS.get(row["every"] or "", 0))
+            Entry(
+                row["device"],
+                row["sensor"],
+                start,
+                end,
+                PERIODS.get(row["every"] or "", 0),
+                row["zone"] or "UTC",
+            )
             for row, start, end in zip(as_rows(rows), *moments, strict=True)
         ]
         by_names: dict[tuple[str, str], list[Entry]] = {}

@@ -768,8 +768,9 @@ CALENDAR = _table(
     sensor=_text("name of the sensor, or a pattern; `*` for all"),
     start=_time("first moment in which nothing is judged; the first time, of several"),
     end=_time("first moment after it"),
-    every=_text("`day` or `week`: it comes again, in UTC; null for once"),
+    every=_text("`day` or `week`: it comes again; null for once"),
     reason=_text("what the person wrote; null where there is none"),
+    zone=_text("IANA time zone by whose clocks it comes again; null for UTC"),
 )
 DEVICES = _table(
     "devices",

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from batch_scoring.core.moments import HOUR_US
 from batch_scoring.tables.arrays import Bool, Float, Int
+from batch_scoring.tables.local_time import local_us
 from batch_scoring.windows.features import NEVER_NEGATIVE
-
-if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
 
 HOURS = 24
 # The hours of a working day, followed by those of a Saturday or Sunday.
@@ -26,8 +22,6 @@ SLOTS = 2 * HOURS
 _DAY_US = HOURS * HOUR_US
 # 1970-01-01 was a Thursday, three days after a Monday.
 _WEEKDAY_OF_EPOCH, _SATURDAY = 3, 5
-# Time zones change their offset on a quarter of an hour.
-_QUARTER_US = HOUR_US // 4
 LEVELS = ("mean", "min", "max")
 RUN = "equal_run"
 _OF_LEVEL = frozenset({"std", "range", "min", "max", "first", "last"})
@@ -128,29 +122,10 @@ def slot_of(time_us: Int, zone: str = "UTC") -> Int:
     >>> slot_of(saturday).tolist(), slot_of(saturday, "Europe/Berlin").tolist()
     ([23], [24])
     """
-    local = time_us
-    if zone != "UTC":
-        quarters, place = np.unique(time_us // _QUARTER_US, return_inverse=True)
-        local = time_us + np.array([_offset_us(zone, one) for one in quarters.tolist()], np.int64)[place]
+    local = local_us(time_us, zone)
     is_weekend = (local // _DAY_US + _WEEKDAY_OF_EPOCH) % 7 >= _SATURDAY
     slot: Int = (local // HOUR_US) % HOURS + HOURS * is_weekend
     return slot
-
-
-@lru_cache(maxsize=100_000)
-def _offset_us(zone: str, quarter: int) -> int:
-    """Return the offset of a zone from UTC in a quarter of an hour since the epoch, microseconds."""
-    from datetime import UTC, datetime
-
-    offset = datetime.fromtimestamp(quarter * (_QUARTER_US // 1_000_000), UTC).astimezone(_zone(zone))
-    return round(offset.utcoffset().total_seconds() * 1e6)  # type: ignore[union-attr]
-
-
-@lru_cache
-def _zone(name: str) -> ZoneInfo:
-    from zoneinfo import ZoneInfo
-
-    return ZoneInfo(name)
 
 
 def is_state(X: Float, roles: Roles) -> bool:
