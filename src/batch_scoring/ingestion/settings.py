@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -191,6 +191,13 @@ class IngestSettings(Interpretation):
         if self.quality.column is not None:
             deciding["quality"] = [self.quality.column, self.quality.words]
         return digest_of(deciding | self.deciding())
+
+    def zone_of(self, digest: str) -> str | None:
+        """Return the time zone that makes the digest of these settings this one; None where none does."""
+        from zoneinfo import available_timezones
+
+        zones = sorted(available_timezones(), key=lambda zone: (zone != "UTC", zone))
+        return next((zone for zone in zones if replace(self, timezone=zone).digest == digest), None)
 
     def column_names(self, role: str) -> list[str]:
         """Return the possible names of the column with this role."""

@@ -272,3 +272,16 @@ def assert_all_rows_accounted_for(counts: dict[str, Any], n_rows: int) -> None:
     assert counts["rows"] == n_rows
     kept = counts["stored"] + counts["already_stored"] + counts["missing"]
     assert kept + sum(counts["refused"].values()) == n_rows
+
+
+def test_a_run_without_the_zone_of_an_earlier_one_stores_no_other_times(store, tmp_path, caplog):
+    file = write_csv(tmp_path / "raw" / "a.csv", "2026-01-05 10:00,d1,s,1.0")
+    store.ingest(tmp_path / "raw", timezone="Europe/Berlin")
+    before = store.rows()
+    with pytest.raises(InputError, match=r"by 'Europe/Berlin'.* add --params ingest\.timezone=Europe/Berlin"):
+        store.ingest(tmp_path / "raw")
+    assert store.rows() == before
+    store.ingest(tmp_path / "raw", timezone="Europe/Berlin")
+    file.rename(tmp_path / "raw" / "b.csv")
+    store.ingest(tmp_path / "raw")
+    assert "ingest.timezone was Europe/Berlin, and is UTC" in caplog.text

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.ids import Selection
@@ -40,6 +44,8 @@ from batch_scoring.tables.schemas import READINGS
 
 if TYPE_CHECKING:
     from batch_scoring.ingestion.staging import StagingArea
+
+logger = logging.getLogger(__name__)
 
 Chunk = tuple[Update, Update, Update, dict[str, Any]]
 
@@ -101,6 +107,7 @@ def ingest_readings(
     sources = choose_sources(
         raw_readings, known, chosen.digest, selection, latest, partial(known_rows, read_before, targets)
     )
+    _require_same_zone(sources, known, chosen)
     if sources.unreadable and not (sources.pending or known.num_rows):
         raise InputError(next(iter(sources.unreadable.values())))
     before = [f"{text}; {SEE}" for text in refused_before(raw_readings, known, sources)]
@@ -151,6 +158,26 @@ def ingest_readings(
         log_summary(counts, len(raw_readings) + len(files) - len(whole), new)
     if poor and not (new.stored or readings.num_rows):
         raise InputError("; ".join(unread + poor))
+
+
+def _require_same_zone(sources: ChosenSources, known: pa.Table, settings: IngestSettings) -> None:
+    """Raise InputError where times would be stored again by another zone; say it where new ones differ."""
+    for digest, name in sources.stored_by.items():
+        zone = settings.zone_of(digest)
+        if zone is not None:
+            raise InputError(
+                f"ingest.timezone: {settings.timezone!r} is not that of earlier runs, which have stored {name} "
+                f"by {zone!r}; its readings would be stored again at other times: add --params "
+                f"ingest.timezone={zone}, or name another workspace with data=…; if its times have an offset, "
+                "run `kedro readings retry` with its name"
+            )
+    earlier = set(pc.unique(known["settings"]).to_pylist())
+    if sources.pending and earlier and settings.digest not in earlier:
+        zones = sorted({zone for digest in earlier if (zone := settings.zone_of(digest)) is not None})
+        logger.warning(
+            "the files are read with other settings than those of earlier runs of this workspace%s",
+            f": ingest.timezone was {' and '.join(zones)}, and is {settings.timezone}" if zones else "",
+        )
 
 
 def _require_stored_ids(selection: Selection, quarantine: RowTable, readings: RowTable) -> None:
