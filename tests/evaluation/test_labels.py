@@ -278,3 +278,24 @@ def test_a_file_in_another_encoding_is_said_with_the_one_to_save_it_in(tmp_path,
     path.write_text("device,sensor,start,end,kind\na,s,2026-01-05,2026-01-06,Prüfung\n", encoding=encoding)
     with pytest.raises(InputError, match=r"labels\.csv: is not in UTF-8 .*; save it in UTF-8"):
         read_labels(path)
+
+
+def test_dates_with_points_have_the_day_first(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "device;sensor;start;end\na;s;2.3.2026 6:00;02.03.2026 08:30:00\nb;s;02.03.2026;3.3.2026\n"
+    )
+    rows = read_labels(path, zone="Europe/Berlin").to_pylist()
+    assert [(f"{row['start']:%d %H:%M}", f"{row['end']:%d %H:%M}") for row in rows] == [
+        ("02 05:00", "02 07:30"),
+        ("01 23:00", "02 23:00"),
+    ]
+
+
+def test_columns_of_another_language_are_an_error_that_names_ours(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("Gerät;Sensor;Beginn;Ende\na;s;2.3.2026;3.3.2026\n")
+    with pytest.raises(
+        InputError, match="there are gerät, sensor, beginn, ende; name the columns device, start, end"
+    ):
+        read_labels(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ LABEL_FORMATS = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".pq")
 BEGIN, END = ("start", "first"), ("end", "last")
 # Columns of other files that say how times are meant, which would be taken for UTC.
 _ZONES = frozenset(("timezone", "time_zone", "time zone", "tz", "utc_offset"))
+# A date with points has the day first, wherever it is written.
+_WITH_POINTS = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})(?:,? +(\d\d?)(:\d\d(?::\d\d)?)(?: Uhr)?)?")
 # Those of a file without a header.
 _TIMES = ("start", "end")
 
@@ -93,7 +96,7 @@ class WrittenRow:
 
     def _time(self, column: str, zone: str, later: timedelta = timedelta(0)) -> datetime:
         """Return a time, UTC; ``later`` by the clocks of the zone where it has no offset."""
-        value, where = self.values[column], f"{self.where}, column {column!r}"
+        value, where = _iso(self.values[column]), f"{self.where}, column {column!r}"
         if value is None or isinstance(value, (int, float)):
             raise InputError(f"{where}: expected a time, got {value!r}")
         try:
@@ -114,6 +117,21 @@ class WrittenRow:
                 f"such as {first.astimezone(ZoneInfo(zone)).isoformat(timespec='minutes')}"
             )
         return first
+
+
+def _iso(value: Any) -> Any:
+    """Return a date with points, and its time of day, as ISO 8601; all else as it is.
+
+    Examples
+    --------
+    >>> _iso("2.3.2026"), _iso("02.03.2026 6:00 Uhr"), _iso("2026-03-02T06:00Z")
+    ('2026-03-02', '2026-03-02T06:00', '2026-03-02T06:00Z')
+    """
+    found = _WITH_POINTS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return value
+    day, month, year, hour, rest = found.groups()
+    return f"{year}-{month:0>2}-{day:0>2}" + ("" if hour is None else f"T{hour:0>2}{rest}")
 
 
 def _is_date(value: Any) -> bool:
@@ -261,6 +279,6 @@ def _require_columns(where: str, row: Mapping[str, Any], required: Sequence[tupl
     for names in required:
         if not any(name in row for name in names):
             raise InputError(
-                f"{where}: there is no column {' or '.join(map(repr, names))}; "
-                f"there are {', '.join(row) or 'none'}"
+                f"{where}: there is no column {' or '.join(map(repr, names))}; there are "
+                f"{', '.join(row) or 'none'}; name the columns {', '.join(one[0] for one in required)}"
             )

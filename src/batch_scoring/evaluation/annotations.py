@@ -70,9 +70,10 @@ def read_feedback(path: Path | str, name: str | None = None, zone: str = "UTC") 
 def read_calendar(path: Path | str, name: str | None = None, zone: str = "UTC") -> pa.Table:
     """Read a file of times in which nothing is judged: as :func:`read_labels` does, into ``CALENDAR``.
 
-    ``device`` and ``sensor`` may be patterns, empty or missing for all. ``every`` is ``day``, ``week`` or empty:
-    it comes again by the clocks of ``zone``. ``reason`` is free text. Without ``device`` or ``sensor`` another
-    column than these is an error: a calendar with its devices under another name would leave out the fleet.
+    ``device`` and ``sensor`` may be patterns, empty or missing for all. ``every`` is ``day``, ``week`` or
+    empty: it comes again by the clocks of ``zone``. ``reason`` is free text. Without ``device`` or
+    ``sensor`` another column than these is an error: a calendar with its devices under another name would
+    leave out the whole fleet.
     """
     return read_table(Path(path), CALENDAR, [BEGIN, END], _unjudged, name, zone)
 
