@@ -47,7 +47,7 @@ def inspect(places: Sequence[str], env: str | None, params: str, as_json: bool) 
         if as_json:
             results.append(as_values(found, place))
         else:
-            click.echo(as_text(found, place, needed_windows))
+            click.echo(as_text(found, place, needed_windows, params or ""))
             click.echo()
         if not found.is_readable:
             failed.append(f"{place}: {sentence(found)}")

@@ -17,7 +17,7 @@ from batch_scoring.ingestion.sql import literal
 logger = logging.getLogger(__name__)
 
 # When a hub got an event, and a service read it.
-_OF_ARRIVAL = frozenset(("eventenqueuedutctime", "eventprocessedutctime", "enqueuedtime"))
+_OF_ARRIVAL = frozenset(("eventenqueuedutctime", "eventprocessedutctime", "enqueuedtime", "_ts"))
 _SAID: set[tuple[str, tuple[str, ...]]] = set()
 # A role that the file itself does not state: its path or a setting does.
 FIXED = -1

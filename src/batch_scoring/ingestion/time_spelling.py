@@ -1,4 +1,4 @@
-"""Spell written times as strptime reads them: months of other languages, zones by name, ``p. m.``.
+"""Spell written times as strptime reads them: words and marks of other languages, zones by name, ``p. m.``.
 
 Only patterns that DuckDB and Python read alike: both apply them.
 """
@@ -36,6 +36,17 @@ _MONTHS = {
 _SPELLINGS: tuple[tuple[str, str, str], ...] = (
     # An interval is its start.
     ("HI", r"^(\d[\d./-]{7,9}[ T]\d\d?:\d\d(?::\d\d)?) - \d[\d./-]{7,9}[ T]\d\d?:\d\d(?::\d\d)?$", r"\1"),
+    ("HI", r"(?: Uhr$|\bklo )", ""),
+    ("Y", r"^(\d{4})[年년] ?(\d\d?)[月월] ?(\d\d?)[日일]", r"\1-\2-\3"),
+    ("Y", r"^(\d\d?\.|\d{4}\.) (\d\d?\.) (\d{4}|\d\d?)\.?", r"\1\2\3"),
+    ("HI", r"(\d\d?)[時时点點시] ?(\d\d?)[分분]", r"\1:\2"),
+    ("HI", r"(:\d\d) ?(\d\d)[秒초]$", r"\1:\2"),
+    *(
+        ("p", rf"(?:{words}) ?(\d\d?:\d\d(?::\d\d)?)$", rf"\1 {half}M")
+        for half, words in {"A": "오전|午前|上午", "P": "오후|午後|下午"}.items()
+    ),
+    ("p", r"(:\d\d ?)π\.?μ\.?$", r"\1AM"),
+    ("p", r"(:\d\d ?)μ\.?μ\.?$", r"\1PM"),
     ("p", r"(?i)(:\d\d ?)([ap])(?:\.? ?m\.?)?( |$)", r"\1\2M\3"),
     *(
         ("b", rf"(?i)(\d\.?[-/ ]?)(?:{names})\.?([-/ \d])", rf"\1{month}\2")
@@ -61,6 +72,8 @@ def spelled_usually(text: str) -> str:
     ('12. Mar 2026 20:00', '12/03/2026 8:00 pM')
     >>> spelled_usually("2026-03-12 20:00:00 EST"), spelled_usually("2026-03-12 20:00:00 GMT+1")
     ('2026-03-12 20:00:00 -0500', '2026-03-12 20:00:00 +01:00')
+    >>> spelled_usually("2026年3月12日 20時00分"), spelled_usually("12. 3. 2026 klo 20.00")
+    ('2026-3-12 20:00', '12.3.2026 20.00')
     """
     for pattern, usual in _COMPILED:
         text = pattern.sub(usual, text)

@@ -109,14 +109,21 @@ def _() -> tuple[Files, list[Reading]]:
     return {"a.csv": lines("time,device,sensor,value", rows)}, readings()
 
 
-@shape("PI Web API: tags with a list of values, bad ones as objects", 0)
-def _() -> tuple[Files, str]:
+@shape("PI Web API: tags with a list of values, bad ones as objects", 2)
+def _() -> tuple[Files, list[Reading]]:
     def item(n: int, at: datetime, d: int) -> dict[str, object]:
         bad = {"Name": "Bad Input", "Value": 255, "IsSystem": True}
         return {"Timestamp": iso(at), "Good": n != 4, "Value": bad if n == 4 else value(n, d, 0)}
 
     tags = [
-        {"Name": name, "Items": [item(n, at, d) for n, at in enumerate(TIMES)]}
+        {"WebId": f"F1{name}", "Name": name, "Path": f"\\\\S\\{name}"}
+        | {"Items": [item(n, at, d) for n, at in enumerate(TIMES)]}
         for d, name in enumerate(("TI101", "TI102"))
     ]
-    return {"pi.json": json.dumps({"Items": tags})}, "name its column in ingest.columns.device"
+    expected = [
+        (at, "pi", name, value(n, d, 0))
+        for n, at in enumerate(TIMES)
+        for d, name in enumerate(("TI101", "TI102"))
+        if n != 4
+    ]
+    return {"pi.json": json.dumps({"Items": tags})}, expected

@@ -492,3 +492,94 @@ not_read(
     "log.csv",
     lines("time,device,sensor,value", (f"{at:%F %T} BST,{d},{s},{v}" for at, d, s, v in readings())),
 )
+
+
+def twelve(at: datetime) -> int:
+    return at.hour % 12 or 12
+
+
+written("Czech: 12. 3. 2026 20:00", 2, lambda at: f"{at.day}. {at.month}. {at:%Y %H:%M}", ";")
+written("Hungarian: 2026. 03. 12. 20:00", 2, lambda at: f"{at:%Y. %m. %d. %H:%M}", ";")
+written("Finnish: 12.3.2026 klo 20.00", 2, lambda at: f"{at.day}.{at.month}.{at:%Y} klo {at:%H.%M}", ";")
+written("German: 12.03.2026 20:00 Uhr", 2, lambda at: f"{at:%d.%m.%Y %H:%M} Uhr", ";")
+written("Japanese: 2026年3月12日 20時00分", 2, lambda at: f"{at.year}年{at.month}月{at.day}日 {at:%H時%M分}")
+written(
+    "Korean: 2026-03-12 오후 8:00:00",
+    2,
+    lambda at: f"{at:%Y-%m-%d} {'오후' if at.hour > 11 else '오전'} {twelve(at)}:{at:%M:%S}",
+)
+written(
+    "Greek: 12/3/2026 8:00 μμ",
+    2,
+    lambda at: f"{at.day}/{at.month}/{at.year} {twelve(at)}:{at:%M} {'μμ' if at.hour > 11 else 'πμ'}",
+    ";",
+)
+
+
+@shape("Hubitat events: attribute, value, unit, a sentence on each", 2)
+def _() -> tuple[Files, list[Reading]]:
+    rows = (
+        f"{at:%Y-%m-%d %H:%M:%S}.000 UTC,{device},temp,{number},°C,{device} is {number}°C"
+        for at, device, _, number in readings(sensors=[0])
+    )
+    return {"hub.csv": lines("date,deviceName,attribute,value,unit,descriptionText", rows)}, readings(
+        sensors=[0]
+    )
+
+
+@shape("Cosmos DB: documents with the time of their writing (_ts)", 2)
+def _() -> tuple[Files, list[Reading]]:
+    documents = [
+        {
+            "id": f"g{n}",
+            "deviceId": device,
+            "time": iso(at),
+            "temp": number,
+            "_etag": "e",
+            "_ts": seconds(at) + 3,
+        }
+        for n, (at, device, _, number) in enumerate(readings(sensors=[0]))
+    ]
+    return {"cosmos.json": json.dumps({"_rid": "x", "Documents": documents, "_count": 60})}, readings(
+        sensors=[0]
+    )
+
+
+@shape("load profile: a row a day, a column a quarter of an hour", 0)
+def _() -> tuple[Files, str]:
+    head = ";".join(["Datum", *(f"{n // 4:02}:{n % 4 * 15:02}" for n in range(96))])
+    rows = (f"{day}.03.2026;" + ";".join(comma(value(n, day, 0)) for n in range(96)) for day in range(10, 20))
+    return {"load.csv": lines(head, rows)}, "times of a day, from 00:00 to 23:45, and no sensors; write a row"
+
+
+@shape("market prices: a date, and hours such as 20 - 21", 0)
+def _() -> tuple[Files, str]:
+    rows = (f"{at:%d-%m-%Y};{at.hour:02} - {at.hour + 1:02};{comma(value(n, 0, 0))}" for n, at in hourly())
+    return {"prices.csv": lines("Date;Hours;SE1", rows)}, "Hours: '20 - 21' is not a known time of day"
+
+
+def hourly() -> list[tuple[int, datetime]]:
+    return [(n, TIMES[0] + n * HOUR) for n in range(30)]
+
+
+@shape("Fronius: an archive with seconds since its start as keys, JSON", 0)
+def _() -> tuple[Files, str]:
+    values = {str(600 * n): value(n, 0, 0) for n in range(len(TIMES))}
+    data = {"Start": iso(TIMES[0]), "Data": {"Energy": {"Unit": "Wh", "Values": values}}}
+    found = {"Body": {"Data": {"inverter/1": data}}, "Head": {"Timestamp": iso(TIMES[-1])}}
+    return {"archive.json": json.dumps(found)}, "the keys are numbers, such as seconds since a start"
+
+
+@shape("Firebase: an object a reading, by a key", 0)
+def _() -> tuple[Files, str]:
+    readings_of = {f"-N{n}": {"ts": 1000 * seconds(at), "temp": value(n, 0, 0)} for n, at in enumerate(TIMES)}
+    return {"export.json": json.dumps({"sensors": {"u1": readings_of}})}, "have times of their own; write an"
+
+
+@shape("NGSI-LD: a list of values and times for each property", 0)
+def _() -> tuple[Files, str]:
+    found = {"id": "urn:a"} | {
+        sensor: [{"value": value(n, 0, s), "observedAt": iso(at)} for n, at in enumerate(TIMES)]
+        for s, sensor in enumerate(SENSORS)
+    }
+    return {"entity.json": json.dumps([found])}, "temp and hum have times of their own; write an object"

@@ -130,7 +130,9 @@ class Column:
     @property
     def is_remark(self) -> bool:
         """Whether its texts say something of each reading, such as how good it is."""
-        are_units = "unit" in self.words and len(self.words) > 1 and all(map(is_unit, set(self.texts)))
+        # A unit named B may be a machine.
+        may_be = len(self.words) > 1 or any(len(text) > 1 for text in self.texts)
+        are_units = "unit" in self.words and may_be and all(map(is_unit, set(self.texts)))
         words = self.words[:-1] if self.words[-1:] == ["code"] else self.words  # as in StatusCode
         return are_units or bool(set(words[-1:]) & REMARKS)
 

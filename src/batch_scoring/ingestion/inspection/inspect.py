@@ -18,7 +18,7 @@ from batch_scoring.core.scratch import scratch_folder
 from batch_scoring.ingestion.envelopes import TABLES
 from batch_scoring.ingestion.file_formats import readable_form
 from batch_scoring.ingestion.inner_files import inner_files
-from batch_scoring.ingestion.inspection.proposal import Proposal, in_envelope, nested, propose, without
+from batch_scoring.ingestion.inspection.proposal import ZONE, Proposal, in_envelope, nested, propose, without
 from batch_scoring.ingestion.inspection.repeated_hour import repeated_hour, rounded_times
 from batch_scoring.ingestion.inspection.roles import Roles, roles_as_read
 from batch_scoring.ingestion.inspection.sample import take_sample
@@ -289,7 +289,7 @@ def _proposed(
     full = _naming_lost(full, roles, trial)
     hour = repeated_hour(roles.time[0]) if roles.time and "conflict" in trial.refused else None
     if hour is not None:
-        return replace(full, assumed=[*full.assumed, ("", hour)]), trial
+        return replace(full, assumed=[*full.assumed, ("", hour)], zone=ZONE), trial
     rounded = rounded_times(roles.time[0]) if roles.time else None
     return _keeping_all(full, trial, read, _telling_apart(table, roles), rounded)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 from zoneinfo import available_timezones
@@ -24,6 +24,7 @@ from batch_scoring.ingestion.inspection.repeated_hour import half_days
 from batch_scoring.ingestion.inspection.roles import Roles
 from batch_scoring.ingestion.inspection.table import Table
 from batch_scoring.ingestion.inspection.times import ISO
+from batch_scoring.ingestion.inspection.unread_forms import unread_forms
 from batch_scoring.ingestion.interpretation import EXCEL
 from batch_scoring.ingestion.numbers import NO_VALUES
 from batch_scoring.ingestion.settings import IngestSettings
@@ -40,7 +41,11 @@ _OF_A_YEAR = {
     "PST/PDT": "America/Los_Angeles",
     "CET/CEST": "Europe/Paris",
 }
+# Stands for a zone that only a person knows; no run takes it for one.
+ZONE = "ZONE"
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
+# What a column of times of day beside one of dates is named.
+_CLOCKS = frozenset(("time", "zeit", "uhrzeit", "hora", "heure", "hour", "hours", "stunde", "stunden"))
 _DELIMITER_WORDS = {"\t": "tab", " ": "space"}
 
 
@@ -56,11 +61,20 @@ class Proposal:
         What no setting can give, a sentence each; a file with one cannot be read.
     assumed : list of (str, str)
         A setting, or nothing, and a sentence on what is assumed with it and may be otherwise.
+    zone : str
+        The zone that times without one are taken as, or :data:`ZONE` where it must be another one; empty
+        where the times say theirs.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
     assumed: list[tuple[str, str]] = field(default_factory=list)
+    zone: str = ""
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The settings with the zone that is assumed: a command that names it can be seen to be wrong."""
+        return {**self.settings, **({"timezone": self.zone} if self.zone else {})}
 
     @property
     def changes_meaning(self) -> bool:
@@ -107,6 +121,7 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
         proposal.lacking.append(
             "each column of values has times of its own; write each pair of columns to a file of its own"
         )
+    proposal.lacking.extend(unread_forms(table.columns, roles))
     if table.form is not None:
         _propose_form(table, proposal)
     if table.envelope in TABLES:
@@ -116,7 +131,7 @@ def propose(table: Table, roles: Roles, files: Sequence[SourceFile], timezone: s
     if arrival and len(roles.time) == 1 and roles.time[0].name not in arrival:
         said = f"{roles.time[0].name} is taken as the time, and not {arrival[0]}, when a hub got the event"
         proposal.assumed.append(("columns.timestamp", said))
-    _propose_times(roles, timezone, proposal)
+    proposal = replace(proposal, zone=_propose_times(roles, timezone, proposal))
     values = [roles.value] if roles.value is not None else roles.sensors
     if not values and not proposal.lacking:
         encoded = [column for column in table.columns if column.is_encoded]
@@ -227,7 +242,7 @@ def _unread_clock(table: Table, roles: Roles) -> Column | None:
     look = roles.time[0].time if len(roles.time) == 1 else None
     if look is None or look.holds != "date":
         return None
-    clocks = [one for one in table.columns if one.words[-1:] in (["time"], ["zeit"], ["uhrzeit"], ["hora"])]
+    clocks = [one for one in table.columns if one.words and one.words[-1] in _CLOCKS]
     return next((one for one in clocks if one not in roles.time and one.number is None), None)
 
 
@@ -296,9 +311,10 @@ def _folder_of(file: SourceFile) -> str:
     return undated(parent.stem) or parent.stem if file.within.endswith(parent.name) else parent.name
 
 
-def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
+def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> str:
+    """Propose how times are read; returns the zone that they are taken as, empty where they say theirs."""
     if not roles.time:
-        return
+        return ""
     looks = [column.time for column in roles.time]
     first = looks[0]
     form = roles.time_format or (first.formats[0] if first else ISO)
@@ -322,20 +338,21 @@ def _propose_times(roles: Roles, timezone: str, proposal: Proposal) -> None:
     has_zone = any(look.has_zone for look in looks if look is not None) or "%z" in form
     is_typed = any("tz=" in column.type for column in roles.time)
     if has_zone or is_typed or (first is None and roles.time[0].number is not None):
-        return
+        return ""
     stated = next(filter(None, (_zone_in(column.name) for column in roles.time)), None)
     if stated is not None:
         if stated != timezone:
             proposal.settings["timezone"] = stated
         proposal.assumed.append(("timezone", f"{name}: the zone is taken from the name of the column"))
-    else:
-        proposal.assumed.append(
-            (
-                "",
-                f"{name}: the times have no zone and are taken as {timezone}; else set ingest.timezone, such "
-                "as Europe/Berlin",
-            )
+        return ""
+    proposal.assumed.append(
+        (
+            "",
+            f"{name}: the times have no zone and are taken as {timezone}; else set ingest.timezone, such "
+            "as Europe/Berlin",
         )
+    )
+    return timezone
 
 
 def _zone_in(name: str) -> str | None:

@@ -30,7 +30,7 @@ _SHAPES = {
 }
 
 
-def as_text(found: Inspection, readings: str, needed_windows: int = 0) -> str:
+def as_text(found: Inspection, readings: str, needed_windows: int = 0, given: str = "") -> str:
     """Write an inspection for a terminal, in lines of mostly 80 letters.
 
     Parameters
@@ -40,11 +40,13 @@ def as_text(found: Inspection, readings: str, needed_windows: int = 0) -> str:
         The file, folder or glob, as a person named it.
     needed_windows : int
         How many windows a series needs for a model.
+    given : str, optional
+        Parameters of the inspection, as ``--params`` takes them; the command has them, too.
     """
     blocks = [_what(found, readings), _columns(found), _outcome("Read as it is", found.as_is)]
     if found.proposal.settings:
         blocks.append(_outcome("With these settings", found.trial))
-    blocks += [_command(found, readings), _first_rows(found.trial), _window(found, needed_windows)]
+    blocks += [_command(found, readings, given), _first_rows(found.trial), _window(found, needed_windows)]
     blocks += [_doubts(found), _verdict(found)]
     return "\n\n".join(filter(None, blocks))
 
@@ -171,17 +173,21 @@ def _outcome(title: str, trial: Trial) -> str:
     return "\n".join(lines)
 
 
-def _command(found: Inspection, readings: str) -> str:
+def _command(found: Inspection, readings: str, given: str) -> str:
     """Write the command that reads the files, and its settings as a file of them."""
-    settings = found.proposal.settings
+    settings, zone = found.proposal.settings, found.proposal.zone
     if not found.is_readable and not (settings and found.trial.readings.num_rows):
         return ""
     folder = re.sub(r"\W+", "_", Path(readings.rstrip("/*")).name.partition(".")[0]).strip("_") or "own"
     params = f"readings={value_text(readings)},data=data/{folder}"
-    params = ",".join([params, *_settings(found)])
+    # What is given is behind what is assumed: the last one counts.
+    params = ",".join(filter(None, [params, *_settings(found), given]))
     lines = [f"  kedro run --params {shell_quoted(params)}"]
+    if zone and "ingest.timezone" not in given:
+        said = f"The times have no zone: in place of {zone} write theirs, such as Europe/Berlin."
+        lines += ["", said]
     if settings:
-        text = textwrap.indent(yaml_text({"ingest": nested(settings)}), "  ")
+        text = textwrap.indent(yaml_text({"ingest": nested(found.proposal.stated)}), "  ")
         lines += ["", "or in conf/local/parameters_ingest.yml", "", text]
     return "\n".join(lines)
 
@@ -189,7 +195,7 @@ def _command(found: Inspection, readings: str) -> str:
 def _settings(found: Inspection) -> list[str]:
     """Return the settings of the readings and the window, as ``--params`` takes them."""
     window = "" if found.window in (None, _USUAL_WINDOW) else f"aggregate.window={found.window}"
-    return [text for text in (params_text(found.proposal.settings), window) if text]
+    return [text for text in (params_text(found.proposal.stated), window) if text]
 
 
 def _first_rows(trial: Trial) -> str:

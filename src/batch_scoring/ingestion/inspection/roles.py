@@ -70,6 +70,10 @@ class Roles:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
+# How well a name such as "id" speaks for a sensor.
+_WEAK = 4
+
+
 def choose_roles(columns: Sequence[Column]) -> Roles:
     """Choose the columns of the roles.
 
@@ -93,10 +97,14 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     numbers = [column for column in numbers if column not in are_ids]
     # A constant text, as the name of a result or a unit, is an id only by its name.
     # What nearly all rows leave empty names no rows, such as the events of a logger.
+    n_rows: dict[str, int] = {}
+    for column in columns:
+        listed = column.name.rpartition("[]")[0]
+        n_rows[listed] = max(n_rows.get(listed, 0), len(column.texts) + column.n_empty)
     telling = [
         column
         for column in ids
-        if len(column.texts) >= _LEAST * (len(column.texts) + column.n_empty)
+        if len(column.texts) >= _LEAST * n_rows[column.name.rpartition("[]")[0]]
         and (column.distinct > 1 or column.fit("device") or column.fit("sensor"))
         and not any(_numbers_names(column, other) for other in ids)
     ]
@@ -274,14 +282,20 @@ def _sensor(ids: Sequence[Column], numbers: Sequence[Column], value: Column | No
     """Return the column with the names of sensors; None where sensors are columns of their own."""
     if value is None:
         return None
-    named = [column for column in ids if column.fit("sensor") > max(column.fit("device"), 2)]
+    device = best_for("device", ids) or (ids[0] if ids else None)
+    # What is of each device, or the same for all, as the path and the id of a tag are, names no sensor.
+    told = {one for one in ids if device is not None and device.distinct > 1 and _is_told(one, device)}
+    weak = {one for one in told if one.fit("sensor") <= _WEAK}
+    named = [one for one in ids if one.fit("sensor") > max(one.fit("device"), 2) and one not in weak]
     if named:
         return best_for("sensor", named)
     others = [column for column in numbers if column is not value and not column.is_no_sensor]
-    if len(ids) < 2 or (others and not value.fit("value")):
+    if device is None or len(ids) < 2 or (others and not value.fit("value")):
         return None
-    device = best_for("device", ids) or ids[0]
     left = [column for column in ids if column is not device]
+    if told >= set(left):
+        alike = [one for one in ids if one.distinct > 1]
+        return max(alike, key=lambda one: ("id" not in one.words, one.fit("sensor")))
     return best_for("sensor", left) or left[0]
 
 
