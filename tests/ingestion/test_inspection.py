@@ -201,6 +201,16 @@ def test_a_zone_that_is_not_stated_is_said_with_the_zone_that_is_taken(tmp_path)
     assert "Asia/Tokyo" in doubt
 
 
+def test_the_command_names_the_zone_that_is_taken_or_the_one_that_is_given(tmp_path):
+    place = write_csv(tmp_path / "a.csv", "2026-01-05 10:00,d,s,1.5", "2026-01-05 10:01,d,s,2.5")
+    text = as_text(inspected(place), str(place))
+    assert ",ingest.timezone=UTC" in text
+    assert "The times have no zone: in place of UTC write theirs, such as Europe/Berlin." in text
+    text = as_text(inspected(place, timezone="Asia/Tokyo"), str(place), 0, "ingest.timezone=Asia/Tokyo")
+    assert ",ingest.timezone=Asia/Tokyo" in text
+    assert "in place of" not in text
+
+
 def test_the_hour_that_clocks_repeat_asks_for_the_zone_and_joins_nothing(tmp_path):
     times = [datetime(2025, 10, 26, 1, 0) + timedelta(minutes=10 * n) for n in range(12)]
     times += [*times[-6:], datetime(2025, 10, 26, 3, 0)]

@@ -98,9 +98,9 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     # A constant text, as the name of a result or a unit, is an id only by its name.
     # What nearly all rows leave empty names no rows, such as the events of a logger.
     n_rows: dict[str, int] = {}
-    for column in columns:
-        listed = column.name.rpartition("[]")[0]
-        n_rows[listed] = max(n_rows.get(listed, 0), len(column.texts) + column.n_empty)
+    for one in columns:
+        listed = one.name.rpartition("[]")[0]
+        n_rows[listed] = max(n_rows.get(listed, 0), len(one.texts) + one.n_empty)
     telling = [
         column
         for column in ids
