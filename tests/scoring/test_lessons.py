@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -28,6 +31,45 @@ def scored(rows: list[tuple[str, str, int]], evidence: float = 1.0) -> pa.Table:
     return pa.Table.from_arrays(
         [pa.array(one).cast(kind) for one, kind in zip(values, LESSONS.types, strict=True)], schema=LESSONS
     )
+
+
+def walked(rows: list[dict[str, Any]], learns: Learners) -> list[tuple[int, int]]:
+    """Choose lessons window by window; returns the series and the row of each, by series and start."""
+    found = []
+    for series in range(learns.n.size):
+        last_of = {row["window_start"]: n for n, row in enumerate(rows) if row["series"] == series}
+        its = [last_of[start] for start in sorted(last_of)]
+        flagged = [place for place, n in enumerate(its) if rows[n]["is_anomaly"]]
+        dropped, first = set[int](), None
+        for before, place in zip([None, *flagged], flagged, strict=False):
+            if before is not None and first is not None:
+                gap = rows[its[place]]["window_start"] - rows[its[before]]["window_end"]
+                first = first if gap <= timedelta(hours=1) else None
+            first = place if first is None else first
+            dropped |= {one for one in range(first, place + 1) if one - first >= learns.n_incident[series]}
+        kept = [n for place, n in enumerate(its) if place not in dropped]
+        kept = [n for n in kept if rows[n]["evidence"] is not None and np.isfinite(rows[n]["evidence"])]
+        found += [(series, n) for n in kept[len(kept) - min(len(kept), int(learns.n[series])) :]]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lessons_are_those_of_a_walk_from_window_to_window(seed):
+    random = np.random.default_rng(seed)
+    n, n_series = 400, 4
+    start = random.integers(0, 150, n) * WINDOW
+    columns = [
+        pa.array(random.integers(0, n_series, n)),
+        pa.array(start).cast(NUMBERED.field("window_start").type),
+        pa.array(start + WINDOW).cast(NUMBERED.field("window_end").type),
+        pa.array(random.random(n) < random.choice([0.0, 0.05, 0.3])),
+        pa.array(random.normal(size=n), mask=random.random(n) < 0.05),
+    ]
+    rows = pa.Table.from_arrays(columns, schema=NUMBERED)
+    most = np.array([1_000, 30, 5, 60])
+    learns = Learners(learners().series, most * 0, most, np.array([1, 3, 2, 50]))
+    place, series = lessons(rows, learns, Excluded())
+    assert list(zip(series.tolist(), place.tolist(), strict=True)) == walked(rows.to_pylist(), learns)
 
 
 @pytest.mark.parametrize("encoded", [(), KEY])

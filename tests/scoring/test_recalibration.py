@@ -20,9 +20,10 @@ from batch_scoring.detection.model import FleetModel
 from batch_scoring.detection.score import predict
 from batch_scoring.registry.published import publish
 from batch_scoring.scoring import recalibration
+from batch_scoring.scoring.lessons import Learners
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import Change, RowTable
-from batch_scoring.tables.arrow_arrays import as_matrix
+from batch_scoring.tables.arrow_arrays import as_matrix, to_numpy
 from batch_scoring.tables.schemas import CALENDAR, CALIBRATIONS, FEEDBACK, TIMESTAMP
 from batch_scoring.tables.schemas import DEVICES as DEVICES_TABLE
 from tests.factories import START, fit_fleet
@@ -384,13 +385,33 @@ def test_models_of_a_range_of_devices_look_at_their_own_curves_alone(monkeypatch
     assert max(looked_at) == 1
 
 
-def test_what_a_day_begins_with_is_no_longer_than_the_training(tmp_path, monkeypatch):
-    days = 3 * TRAINED
-    windows = {
+def long_life() -> dict[Key, Any]:
+    """Windows of three times as many days as the training."""
+    return {
         ("s", device, step): row
         for seed, device in enumerate(DEVICES)
-        for step, row in enumerate(steps(seed, n=days * PER_DAY))
+        for step, row in enumerate(steps(seed, n=3 * TRAINED * PER_DAY))
     }
+
+
+def test_of_a_run_over_many_days_each_looks_at_no_more_than_it_may_learn_from(tmp_path, monkeypatch):
+    looked: list[tuple[int, int]] = []
+    plain = Learners.numbered
+
+    def noted(learners: Learners, rows: pa.Table, before: int) -> pa.Table:
+        looked.append((before, int(to_numpy(rows["window_start"]).min())))
+        return plain(learners, rows, before)
+
+    monkeypatch.setattr(Learners, "numbered", noted)
+    work = workspace(tmp_path, long_life())
+    work.score()
+    assert learned(work, 3 * TRAINED - 1) == N_TRAIN
+    longest = max(before - first for before, first in looked)
+    assert longest == timedelta(days=TRAINED) // timedelta(microseconds=1)
+
+
+def test_what_a_day_begins_with_is_no_longer_than_the_training(tmp_path, monkeypatch):
+    days, windows = 3 * TRAINED, long_life()
     work = workspace(tmp_path, windows)
     work.score(at=at((days - 1) * PER_DAY))
     opened: list[DataFile] = []

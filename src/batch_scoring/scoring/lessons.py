@@ -13,8 +13,8 @@ from batch_scoring.incidents.calendar import Calendar
 from batch_scoring.tables.arrays import Bool, Int, UInt
 from batch_scoring.tables.arrow_arrays import are, codes, empty_table, to_arrow, to_numpy
 from batch_scoring.tables.fingerprints import row_fingerprints
-from batch_scoring.tables.intervals import Timeline, overlapping
-from batch_scoring.tables.schemas import FEEDBACK, PREDICTIONS, TRUE_EVENT
+from batch_scoring.tables.intervals import Spans, Timeline, overlapping
+from batch_scoring.tables.schemas import FEEDBACK, PREDICTIONS, TIMESTAMP, TRUE_EVENT
 
 SERIES = ("sensor", "device")
 KEY = (*SERIES, "model_version")
@@ -32,6 +32,7 @@ NUMBERED = pa.schema([pa.field("series", pa.int64()), *(LESSONS.field(name) for 
 # Anomalous windows no farther apart are one incident, microseconds; or this many windows.
 _SAME_US, _SAME_WINDOWS = HOUR_US, 2
 _NEVER = 2**62
+_NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,16 @@ class Learners:
         begins = np.zeros(rows.num_rows, bool)
         begins[:1] = True
         for name in KEY:
-            begins[1:] |= np.diff(codes(rows[name])) != 0
-        series = self.find(rows.select(KEY).filter(to_arrow(begins)), KEY)[np.cumsum(begins) - 1]
+            number = codes(rows[name])
+            begins[1:] |= number[1:] != number[:-1]
+        first = np.flatnonzero(begins)
+        found = self.find(rows.select(KEY).take(to_arrow(first)), KEY)
+        series = np.repeat(found, np.diff(first, append=rows.num_rows))
         start = to_numpy(rows["window_start"])
         counts = (series >= 0) & (start >= np.append(self.first, 0)[series]) & (start < before)
         columns = [to_arrow(series), *(rows[name] for name in _NUMBERS)]
-        return pa.Table.from_arrays(columns, schema=NUMBERED).filter(to_arrow(counts))
+        found = pa.Table.from_arrays(columns, schema=NUMBERED)
+        return found if counts.all() else found.filter(to_arrow(counts))
 
 
 def lessons(rows: pa.Table, learners: Learners, excluded: Excluded) -> tuple[Int, Int]:
@@ -135,47 +140,49 @@ def lessons(rows: pa.Table, learners: Learners, excluded: Excluded) -> tuple[Int
         order = np.argsort(place * n_times + since, kind="stable")
     else:  # few of millions of series
         order = np.lexsort((start, series))
-    is_last = (np.diff(series[order]) != 0) | (np.diff(start[order]) != 0)
-    order = order[np.append(is_last, True)[: order.size]]
-    windows, series = rows.take(to_arrow(order)), series[order]
-    left_out = np.zeros(order.size, bool)
+    series, start = series[order], start[order]
+    is_last = np.append((series[1:] != series[:-1]) | (start[1:] != start[:-1]), True)[: order.size]
+    if not is_last.all():
+        order, series, start = order[is_last], series[is_last], start[is_last]
+    end, flagged = (to_numpy(rows[name])[order] for name in ("window_end", "is_anomaly"))
+    windows = Timeline(series, start, end)
+    kept = np.isfinite(to_numpy(rows["evidence"], null=np.nan))[order]
     if excluded.calendar.entries:
         named = learners.series.take(to_arrow(series))
-        for name in _TIMES:
-            named = named.append_column(name, windows[name])
+        for name, times in zip(_TIMES, (start, end), strict=True):
+            named = named.append_column(name, to_arrow(times).cast(TIMESTAMP))
         left_out = excluded.calendar.mask(named)
-    flagged = to_numpy(windows["is_anomaly"]) & ~left_out
-    timeline = Timeline(series, *(to_numpy(windows[name]) for name in _TIMES))
-    kept = _is_within(timeline, flagged, learners.n_incident)
-    kept &= ~left_out & ~_are_confirmed(timeline, learners, excluded.feedback)
-    kept &= np.isfinite(to_numpy(windows["evidence"], null=np.nan))
-    order, series = order[kept], series[kept]
-    ends = np.cumsum(np.bincount(series, minlength=learners.n.size))
-    is_new = ends[series] - np.arange(series.size) <= learners.n[series]
+        kept &= ~left_out
+        flagged = flagged & ~left_out
+    for spans in (_too_long(windows, flagged, learners), _confirmed(windows, learners, excluded.feedback)):
+        if spans.size.any():
+            kept &= ~spans.cover(kept.size)
+    if not kept.all():
+        order, series = order[kept], series[kept]
+    begins = np.flatnonzero(np.diff(series, prepend=-1))
+    counts, n = np.diff(begins, append=series.size), learners.n[series[begins]]
+    if (counts <= n).all():
+        return order, series
+    is_new = np.repeat(begins + counts, counts) - np.arange(series.size) <= np.repeat(n, counts)
     return order[is_new], series[is_new]
 
 
-def _is_within(windows: Timeline, flagged: Bool, n_incident: Int) -> Bool:
-    """Mark the windows outside incidents, and the first ones of each, shape (n,)."""
+def _too_long(windows: Timeline, flagged: Bool, learners: Learners) -> Spans:
+    """Return the windows of each incident after the first ones."""
     rows = np.flatnonzero(flagged)
-    if not rows.size:
-        return np.ones(flagged.size, bool)
     length = windows.end[rows] - windows.start[rows]
     gap = windows.start[rows[1:]] - windows.end[rows[:-1]]
     reach = np.maximum(_SAME_WINDOWS * length[1:], _SAME_US)
     begins = np.ones(rows.size, bool)
     begins[1:] = (np.diff(windows.series[rows]) != 0) | (gap > reach)
-    first, last = rows[begins], rows[np.append(begins[1:], True)]
-    row = np.arange(flagged.size)
-    own = np.searchsorted(first, row, side="right") - 1  # the last incident that has begun
-    is_inside = (own >= 0) & (row <= last[own])
-    return ~is_inside | (row - first[own] < n_incident[windows.series])
+    first, stop = rows[begins], rows[np.append(begins[1:], True)[: rows.size]] + 1
+    taught = first + learners.n_incident[windows.series[first]]
+    return Spans(np.minimum(taught, stop), stop)
 
 
-def _are_confirmed(windows: Timeline, learners: Learners, feedback: pa.Table) -> Bool:
-    """Mark the windows that overlap what a person called a true event, shape (n,)."""
+def _confirmed(windows: Timeline, learners: Learners, feedback: pa.Table) -> Spans:
+    """Return the windows that overlap what a person called a true event."""
     events = feedback.filter(to_arrow(are(feedback["verdict"], TRUE_EVENT)))
     if not events.num_rows:
-        return np.zeros(windows.start.size, bool)
-    spans = overlapping(windows, learners.find(events), to_numpy(events["start"]), to_numpy(events["end"]))
-    return spans.cover(windows.start.size)
+        return Spans(_NONE, _NONE)
+    return overlapping(windows, learners.find(events), to_numpy(events["start"]), to_numpy(events["end"]))

@@ -114,7 +114,8 @@ class Recalibration:
         """Begin, or begin again, with these predictions and the newest calibrations."""
         self._stored, self._predictions = self._stored.latest(), predictions
         self._new: list[tuple[int, pa.Table]] = []
-        self._scored: list[pa.Table] = []
+        # Each with when its last window starts.
+        self._scored: list[tuple[int, pa.Table]] = []
         self._standing_in: dict[str, dict[str, str]] = {}
 
     def note(self, predictions: pa.Table) -> None:
@@ -123,7 +124,7 @@ class Recalibration:
         for name in KEY:
             place = rows.schema.get_field_index(name)
             rows = rows.set_column(place, name, rows[name].combine_chunks().dictionary_encode())
-        self._scored.append(rows)
+        self._scored.append((int(to_numpy(rows["window_start"]).max()), rows))
 
     def first_day(self, sensors: Sequence[str]) -> int | None:
         """Return midnight of the first day that some of these sensors' models have not seen the whole of."""
@@ -279,7 +280,8 @@ class Recalibration:
         learned, curves = np.zeros(n.size, np.int64), as_matrix(models["curve"]).copy()
         for rows in self._history(day, learners):
             row, series = lessons(rows, learners, self._excluded)
-            some, counts = np.unique(series, return_counts=True)
+            begins = np.flatnonzero(np.diff(series, prepend=-1))
+            some, counts = series[begins], np.diff(begins, append=series.size)
             if some.size:
                 its_models = ModelRows(models.take(to_arrow(some)), (), 0)
                 evidence = to_numpy(rows["evidence"])[row]
@@ -299,8 +301,10 @@ class Recalibration:
         """
         stored, names = self._predictions, learners.series
         sensors = pc.unique(names["sensor"]).to_pylist()
-        files = stored.files(int(learners.first.min()), day, sensors)
-        if not files and not self._scored:
+        first = int(learners.first.min())
+        files = stored.files(first, day, sensors)
+        scored = [rows for last, rows in self._scored if last >= first]
+        if not files and not scored:
             return
         few = pc.unique(names["device"]).to_pylist() if names.num_rows <= _FEW_DEVICES else None
         n_rows = rows_of_each(len(files) + 1)
@@ -308,11 +312,11 @@ class Recalibration:
         def read(file: DataFile, devices: Sequence[str] | None, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
             return stored.batches(file, LESSONS.names, sensors, devices, rows, encoded=KEY)
 
-        sources = [*(read(file, few, n_rows) for file in files), *([one] for one in self._scored)]
+        sources = [*(read(file, few, n_rows) for file in files), *([one] for one in scored)]
         donors = {sensor: found for sensor in sensors if (found := self._stand_ins(sensor))}
         standing_in = sorted({name for found in donors.values() for name in found})
         if standing_in:
-            others = [*self._scored, *(one for file in files for one in read(file, standing_in))]
+            others = [*scored, *(one for file in files for one in read(file, standing_in))]
             tables = [empty_table(LESSONS), *(one.cast(LESSONS) for one in others)]
             sources.append([_of_models(pa.concat_tables(tables), donors)])
         numbered = [(NUMBERED, (learners.numbered(rows, day) for rows in one)) for one in sources]
