@@ -20,7 +20,7 @@ from batch_scoring.reporting.settings import ReportParameters
 from batch_scoring.storage.data_file import DataFile
 from batch_scoring.storage.row_table import RowTable
 from batch_scoring.storage.series_copies import SeriesCopies
-from batch_scoring.tables.arrays import Int
+from batch_scoring.tables.arrays import Bool, Int
 from batch_scoring.tables.arrow_arrays import (
     Lookup,
     are,
@@ -166,7 +166,7 @@ def read_details(
     with_faults = np.unique(index.find(labelled))
     peak_starts = np.unique(to_numpy(incidents["peak_at"]))
     # A series that is anomalous for days has many windows at the peaks of others.
-    peaks = _moments(index.find(incidents), to_numpy(incidents["peak_at"]), peak_starts)
+    peaks = np.unique(_moments(index.find(incidents), to_numpy(incidents["peak_at"]), peak_starts))
     anomalies, off = [empty_table(_ANOMALOUS)], [(_NONE, _NONE, _NONE)]
 
     def noted() -> Iterator[tuple[Int, pa.Table]]:
@@ -176,8 +176,8 @@ def read_details(
             mine = rows.select(DRAWN.names).take(to_arrow(places)).cast(DRAWN)
             found = np.flatnonzero(to_numpy(mine["is_anomaly"]))
             time = to_numpy(mine["window_start"])[found]
-            is_peak = np.isin(_moments(series[found], time, peak_starts), peaks)
-            found = found[is_peak | np.isin(series[found], with_faults)]
+            is_peak = _are_in(_moments(series[found], time, peak_starts), peaks)
+            found = found[is_peak | _are_in(series[found], with_faults)]
             if found.size:
                 anomalies.append(_of_anomalies(rows, places[found]))
             yield series, mine
@@ -217,6 +217,14 @@ def _moments(series: Int, time: Int, times: Int) -> Int:
     place = np.minimum(np.searchsorted(times, time), max(times.size - 1, 0))
     is_one = times[place] == time if times.size else np.zeros(time.size, bool)
     return np.where(is_one & (series >= 0), series * times.size + place, -1)
+
+
+def _are_in(numbers: Int, known: Int) -> Bool:
+    """Mark the numbers that are among sorted ones, shape (n,); ``np.isin`` sorts these for each file."""
+    if not known.size:
+        return np.zeros(numbers.size, bool)
+    found: Bool = known[np.minimum(np.searchsorted(known, numbers), known.size - 1)] == numbers
+    return found
 
 
 def _of_anomalies(rows: pa.Table, place: Int) -> pa.Table:

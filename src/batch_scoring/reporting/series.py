@@ -18,7 +18,9 @@ from batch_scoring.tables.schemas import PREDICTIONS
 COARSE_SECONDS = 3600
 _DRAWN = ("window_start", "value", "score", "threshold", "is_anomaly", "severity", "top_feature")
 # What a grid takes of a window.
-DRAWN = pa.schema([PREDICTIONS.field(name) for name in _DRAWN])
+DRAWN = pa.schema([PREDICTIONS.field(name) for name in _DRAWN[:-1]]).append(
+    pa.field("top_feature", pa.dictionary(pa.int32(), pa.string()))
+)
 # A chart is about this many pixels wide.
 MAX_COARSE_STEPS = 1000
 

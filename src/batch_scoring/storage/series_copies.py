@@ -78,7 +78,7 @@ class SeriesCopies:
             return
         of_sensors, of_devices = self._lookup("sensor", sensors), self._lookup("device", devices)
         for rows in found:
-            yield rows, np.flatnonzero(of_devices.mask(rows["device"]) & of_sensors.mask(rows["sensor"]))
+            yield rows, np.flatnonzero(of_devices.has(rows["device"]) & of_sensors.has(rows["sensor"]))
 
     def _lookup(self, column: str, texts: list[str]) -> Lookup:
         """Return what finds these texts; file after file is asked for the same ones."""

@@ -141,18 +141,19 @@ class Lookup:
         column = _one_chunk(texts)
         if not pa.types.is_dictionary(column.type):
             return positions(column, self._among)
-        return self._of_dictionary(column.dictionary)[to_numpy(column.indices)]
+        return self._find(column.dictionary)[to_numpy(column.indices)]
 
-    def mask(self, texts: pa.Array | pa.ChunkedArray) -> Bool:
-        """Mark the strings that are among them, shape (n,)."""
+    def has(self, texts: pa.Array | pa.ChunkedArray) -> Bool:
+        """Mark the strings that are there, shape (n,)."""
         column = _one_chunk(texts)
         if not pa.types.is_dictionary(column.type):
             return positions(column, self._among) >= 0
-        return _mask_of(self._of_dictionary(column.dictionary) >= 0, column)
+        is_one: Bool = self._find(column.dictionary) >= 0
+        return np.ones(len(column), bool) if is_one.all() else is_one[to_numpy(column.indices)]
 
-    def _of_dictionary(self, names: pa.Array) -> Int:
-        if not names.equals(self._known):
-            self._known, self._found = names, positions(names, self._among)
+    def _find(self, dictionary: pa.Array) -> Int:
+        if not dictionary.equals(self._known):
+            self._known, self._found = dictionary, positions(dictionary, self._among)
         return self._found
 
 
@@ -165,16 +166,7 @@ def codes(texts: pa.ChunkedArray) -> Int:
 
 def are_among(texts: pa.ChunkedArray, among: pa.Array) -> Bool:
     """Mark the strings that are among distinct ones, shape (n,)."""
-    column = _one_chunk(texts)
-    if not pa.types.is_dictionary(column.type):
-        return positions(column, among) >= 0
-    # Of a thousand rows with one text, the text is looked up once.
-    return _mask_of(positions(column.dictionary, among) >= 0, column)
-
-
-def _mask_of(is_one: Bool, column: pa.DictionaryArray) -> Bool:
-    """Return of each row whether its text is marked in the dictionary."""
-    return np.ones(len(column), bool) if is_one.all() else is_one[to_numpy(column.indices)]
+    return Lookup(among).has(texts)
 
 
 def span_between(texts: pa.Array | pa.ChunkedArray, first: str, last: str) -> slice:
