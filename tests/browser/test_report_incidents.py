@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.contrast import LOW_CONTRAST
 from tests.browser.report_pages import report, title, write_page
-from tests.reporting.fleet_factory import START, fleet_of, prediction_rows
+from tests.reporting.fleet_factory import START, fleet_of, prediction_rows, with_stay
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -139,3 +139,27 @@ LOOK = """(row) => {
   const edge = getComputedStyle(row.querySelector("summary")).boxShadow;
   return { edge, quiet, bar: getComputedStyle(row.querySelector(".bar > i")).backgroundColor };
 }"""
+
+
+def test_a_stay_shows_since_when_how_long_and_where_in_the_chart(browser, tmp_path):
+    fleet = fleet_of(
+        prediction_rows("a", "power", [1] * 60), **with_stay("a", "power", start=1, may_stay=2.0, until=5)
+    )
+    with report(browser, write_page(fleet, tmp_path)) as page:
+        first = page.locator("#incident-list > li").first
+        words = "for 4 h, expected up to 2 h"
+        assert first.locator(".how").inner_text() == f"stays at one level {words}"
+        first.locator("summary").click()
+        row = first.locator(".behind tbody tr")
+        row.first.wait_for()
+        shown = row.locator("th, td").all_inner_texts()
+        assert shown == ["power", "since 5 Jan 2026 01:00, last 05:00 open", words]
+        row.locator("button").click()
+
+        assert title(page) == "a · power"
+        assert "milder" not in first.inner_text()
+        usual, beyond = (
+            page.locator(f"#chart .{kind}-stripe").first.bounding_box() for kind in ("usual", "incident")
+        )
+        assert usual["width"] > 100
+        assert usual["x"] + usual["width"] == pytest.approx(beyond["x"], abs=1)

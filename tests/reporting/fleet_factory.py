@@ -36,6 +36,7 @@ from batch_scoring.tables.schemas import (
     READINGS,
     SOURCES,
     STATUS,
+    STAYS,
     TIMESTAMP,
 )
 from tests.row_tables import table_at
@@ -148,6 +149,7 @@ class Fleet:
     sources: pa.Table = field(default_factory=SOURCES.empty_table)
     faults: pa.Table = field(default_factory=fault_rows)
     gaps: pa.Table = field(default_factory=GAPS.empty_table)
+    stays: pa.Table = field(default_factory=STAYS.empty_table)
     calibrations: pa.Table = field(default_factory=CALIBRATIONS.empty_table)
     has_incidents: bool = True
     is_hourly: bool = False
@@ -268,6 +270,15 @@ def _contributions(flags: np.ndarray, features: np.ndarray, severity: np.ndarray
     return pa.array(rows, PREDICTIONS.field("contributions").type)
 
 
+def with_stay(device: str, sensor: str, start: float, may_stay: float, until: float) -> dict[str, pa.Table]:
+    """Stays and gaps of a machine that is at a level since some hours after START, and sends up to others."""
+    row = {"device": device, "sensor": sensor, "state": "last"}
+    began, ended = (START + timedelta(hours=one) for one in (start, until))
+    gap = row | {"start": ended, "first_start": START - timedelta(days=10)}
+    stay = row | {"start": began, "may_stay": may_stay}
+    return {"stays": pa.Table.from_pylist([stay], STAYS), "gaps": pa.Table.from_pylist([gap], GAPS)}
+
+
 def incidents_of(predictions: pa.Table) -> pa.Table:
     """The incidents of the predictions."""
     windows = predictions.select(list(JUDGED)).sort_by(IN_ORDER)
@@ -295,7 +306,12 @@ def tables_of(fleet: Fleet) -> Iterator[dict[str, RowTable]]:
         "sources": (fleet.sources, SOURCES, None),
         "calibrations": (fleet.calibrations, CALIBRATIONS, "day"),
         "incidents": (incidents, INCIDENTS, "start"),
-        "device_incidents": (roll_up(complete, fleet.gaps, ROLL_UP, 0), DEVICE_INCIDENTS, None),
+        "device_incidents": (
+            roll_up(complete, fleet.gaps, ROLL_UP, 0, stays=fleet.stays),
+            DEVICE_INCIDENTS,
+            None,
+        ),
+        "stays": (fleet.stays, STAYS, "start"),
     }
     with TemporaryDirectory() as folder:
         stored = {name: table_at(Path(folder, name), time) for name, (_, _, time) in rows.items()}

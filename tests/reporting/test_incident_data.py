@@ -7,7 +7,7 @@ import pytest
 from batch_scoring.reporting.page import write_json
 from batch_scoring.reporting.page_data import collect_page_data
 from batch_scoring.reporting.settings import ReportParameters
-from tests.reporting.fleet_factory import START, fleet_of, gather, prediction_rows
+from tests.reporting.fleet_factory import START, fleet_of, gather, prediction_rows, with_stay
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +71,15 @@ def test_the_page_lists_so_many_and_counts_all():
 
     assert (len(data["rows"]), data["n"]) == (2, 4)
     assert all(len(row[18]) == 1 for row in data["rows"])
+
+
+def test_a_stay_that_lasts_too_long_is_behind_its_incident():
+    fleet = fleet_of(prediction_rows("a", "power", [1] * 60), **with_stay("a", "power", 1, 2.0, 5))
+    (row,) = collect_page_data(gather(fleet), ReportParameters())["incidents"]["rows"]
+
+    assert (row[2], row[12], row[17], row[18]) == (AT + 3 * 3600, 0, "for 4 h, expected up to 2 h", [])
+    hours = [AT + hour * 3600 for hour in (1, 3, 5)]
+    assert row[22] == [["a", "power", *hours, True, "for 4 h, expected up to 2 h"]]
 
 
 def test_without_a_list_nothing_is_known():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +22,7 @@ from batch_scoring.tables.schemas import INCIDENTS, PREDICTIONS, STAY, STAYS
 
 SERIES = ("sensor", "device")
 MEASURED = pa.schema([PREDICTIONS.field(name) for name in (*SERIES, "window_start", "model_version")])
+AT_ONE_LEVEL = "stays at one level since"
 _NEVER = 2**62
 _ADVICE = pa.field("advice", pa.string())
 # A limit that is longer says nothing, hours: a century. The longest tails exceed what a time can hold.
@@ -76,6 +79,11 @@ def long_stays(stays: pa.Table, known: Gaps, devices: Devices, calendar: Calenda
     rows = np.flatnonzero((begin < end) & (end >= since))
     hours = (end - start - overlap(row, start, end, left_out))[rows] / HOUR_US
     return _incidents(stays.take(to_arrow(rows)), begin[rows], end[rows], (is_open & ~has_ended)[rows], hours)
+
+
+def stay_words(since: datetime, usual: float) -> str:
+    """Say since when a machine stays at a level, and up to how many hours that is usual."""
+    return f"{AT_ONE_LEVEL} {since:%Y-%m-%d %H:%M} UTC, usual is up to {usual:.3g} h"
 
 
 def until_next_model(stays: pa.Table, windows: pa.Table) -> pa.Table:
@@ -139,7 +147,7 @@ def _incidents(stays: pa.Table, begin: Int, end: Int, is_open: Bool, hours: Floa
     arrays = [columns.get(field.name, pa.nulls(n, field.type)) for field in INCIDENTS]
     # Since when it stays, and what is usual, but not how long: that would be another advice each hour.
     advice = [
-        f"stays at one level since {since:%Y-%m-%d %H:%M} UTC, usual is up to {most:.3g} h"
+        stay_words(since, most)
         for since, most in zip(stays["start"].to_pylist(), usual.tolist(), strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=INCIDENTS).append_column(_ADVICE, strings(advice))

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.core.ids import Selection
 from batch_scoring.core.moments import DAY_US, microseconds
+from batch_scoring.incidents.listed_stays import ListedStay, listed_stays
 from batch_scoring.plant.devices import Devices
 from batch_scoring.reporting.fleet_view import FleetView, select_rows
 from batch_scoring.storage.row_table import RowTable
@@ -48,6 +49,8 @@ class IncidentList:
         Schema INCIDENTS and ``of`` (int64, a row of ``devices``), of the first of them; most severe first.
     of_page : pyarrow.Table
         Schema INCIDENTS: those of the devices that the page draws.
+    stays : list of ListedStay
+        Behind the first of ``devices``.
     """
 
     is_known: bool
@@ -55,6 +58,7 @@ class IncidentList:
     outliers: pa.Table
     sensors: pa.Table
     of_page: pa.Table
+    stays: list[ListedStay]
 
     @property
     def silences(self) -> pa.Table:
@@ -74,6 +78,7 @@ class IncidentList:
 def list_incidents(
     device_incidents: RowTable,
     incidents: RowTable,
+    stays: RowTable,
     view: FleetView,
     page_devices: pa.Array,
     selection: Selection,
@@ -88,6 +93,8 @@ def list_incidents(
         Schema DEVICE_INCIDENTS; it does not exist before `incidents` has run.
     incidents : RowTable
         Schema INCIDENTS.
+    stays : RowTable
+        Schema STAYS.
     view : FleetView
     page_devices : pyarrow.Array of string
         Devices that the page draws charts of.
@@ -113,7 +120,8 @@ def list_incidents(
     start = 0 if view.start is None else microseconds(view.start)
     rows = _read(incidents, selection.sensors, wanted, to_numpy(shown["start"]), start)
     of_page = rows.filter(pc.is_in(rows["device"], value_set=page_devices))
-    return IncidentList(is_known, devices, outliers, _members(shown, rows, known), of_page)
+    listed = listed_stays(stays, shown, known)
+    return IncidentList(is_known, devices, outliers, _members(shown, rows, known), of_page, listed)
 
 
 def _select(devices: pa.Table, selection: Selection) -> pa.Table:

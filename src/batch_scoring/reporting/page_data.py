@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from batch_scoring.core.moments import microseconds
 from batch_scoring.incidents.devices import listed_as
 from batch_scoring.incidents.expected import expected_words
+from batch_scoring.incidents.listed_stays import ListedStay
 from batch_scoring.reporting.contents import Contents, page_series
 from batch_scoring.reporting.details import Peak
 from batch_scoring.reporting.fleet_view import FleetView
@@ -325,12 +326,17 @@ def collect_incidents(
         what that was and would usually have been, ``of``: the sensors' incidents, each sensor, start, end,
         open, windows, severity, feature, when its peak was, the value then, how rare an alarm must be, and
         how rare the peak was by feature; whether it is warming up, advice, when its last part began,
-        and why it stands where it does, if not by its priority. ``outliers`` are device, sensor, start,
-        severity, feature, and the same words. Times are seconds since the epoch, scores are decades.
+        why it stands where it does, if not by its priority, and the stays that lasted too long, each device,
+        sensor, start, up to when it was usual, end, open, and how long in words. ``outliers`` are device,
+        sensor, start, severity, feature, and the same words. Times are seconds since the epoch, scores are
+        decades.
     """
     behind: dict[int, list[list[Any]]] = {}
     for row, peak in zip(as_rows(found.sensors), peaks, strict=True):
         behind.setdefault(row["of"], []).append(_sensor_row(row, peak))
+    stays: dict[int, list[list[Any]]] = {}
+    for stay in found.stays:
+        stays.setdefault(stay.of, []).append(_stay_row(stay))
     shown = found.devices.slice(0, at_most)
     listed = zip(as_rows(shown), listed_as(shown, 0).tolist(), strict=True)
     is_open = are(found.devices["state"], "open")
@@ -342,7 +348,10 @@ def collect_incidents(
         "n_outliers": found.outliers.num_rows,
         "since": _first(found.devices["start"]),
         "decades": any(peak is not None and peak.contributions for peak in peaks),
-        "rows": [_device_row(row, by, behind.get(n, [])) for n, (row, by) in enumerate(listed)],
+        "rows": [
+            [*_device_row(row, by, behind.get(number, [])), stays.get(number, [])]
+            for number, (row, by) in enumerate(listed)
+        ],
         "outliers": [_outlier_row(row) for row in as_rows(found.outliers.slice(0, at_most))],
         "marks": _marks(found.of_page, devices, sensors),
     }
@@ -374,6 +383,11 @@ def _device_row(row: dict[str, Any], by: float, behind: list[list[Any]]) -> list
         _seconds(row["last_start"]),
         listed_words(row, row["state"] == "closed", by),
     ]
+
+
+def _stay_row(stay: ListedStay) -> list[Any]:
+    times = (moment / 1e6 for moment in (stay.start, stay.usual_until, stay.end))
+    return [stay.device, stay.sensor, *times, stay.is_open, stay.words]
 
 
 def _outlier_row(row: dict[str, Any]) -> list[Any]:

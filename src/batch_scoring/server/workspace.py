@@ -19,7 +19,7 @@ T = TypeVar("T")
 # A page is made of what these tables have committed.
 OF_RUNS = (
     *("readings", "windows", "predictions", "daily_totals", "incidents", "device_incidents"),
-    *("gaps", "calibrations", "drift", "train_status"),
+    *("gaps", "stays", "calibrations", "drift", "train_status"),
 )
 OF_PEOPLE = ("incident_actions", "silences")
 # A look at a table behind a URL is a request that costs.

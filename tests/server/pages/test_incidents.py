@@ -1,13 +1,15 @@
 """What a person does about an incident, and what the next person sees."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 
 from batch_scoring.operations.verdicts import feedback_of
 from batch_scoring.tables.schemas import INCIDENT_ACTIONS, SILENCES
-from tests.reporting.fleet_factory import fleet_of, prediction_rows
+from tests.reporting.fleet_factory import START, fleet_of, prediction_rows, with_stay
 from tests.server.sites import copy_of, devices_of, site_of
 
 pytestmark = pytest.mark.slow
@@ -78,6 +80,26 @@ def test_only_what_is_open_is_marked_as_now_and_says_why_it_stands_there(client)
     assert "listed as" not in rows[1][1]
     assert re.search(r"since 5 Jan 2026 03:20, last 05:00<", rows[0][1])
     assert "5 Jan 2026, 00:50 to 02:30<" in rows[1][1]
+
+
+def test_a_stay_says_since_when_and_how_long_and_its_chart_begins_before_it():
+    fleet = fleet_of(
+        prediction_rows("pump-1", "flow", [10.0] * N),
+        **with_stay("pump-1", "flow", start=1, may_stay=2.0, until=5),
+    )
+    with site_of(fleet) as site, site.client() as client:
+        words = "for 4 h, expected up to 2 h"
+        assert f"stays at one level {words}" in client.get("/incidents").text
+        text = client.get(incident_of(client)).text
+        assert f"flow since 5 Jan 2026 01:00, {words}" in text
+        link = unescape(re.search(r'href="([^"]+)" id="chart-link"', text)[1])
+        assert (
+            link == "/device?id=pump-1&sensor=flow&from=2026-01-04T22%3A00%3A00Z&to=2026-01-05T08%3A00%3A00Z"
+        )
+        data = re.search(r'id="report-data"[^>]*>(.*?)</script>', client.get(link).text, re.DOTALL)[1]
+        (flow,) = json.loads(data)["series"]
+        hours = [START.timestamp() + hour * 3600 for hour in (1, 3, 5)]
+        assert flow["stays"] == [[*hours, True]]
 
 
 def test_where_nothing_is_open_it_says_what_is_over(client):

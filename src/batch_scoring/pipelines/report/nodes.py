@@ -61,6 +61,7 @@ def gather_contents(
     sources: RowTable,
     incidents: RowTable,
     device_incidents: RowTable,
+    stays: RowTable,
     calibrations: RowTable | None,
     parameters: Mapping[str, Any],
     device: Any,
@@ -78,8 +79,8 @@ def gather_contents(
         Schemas READINGS, that of the windows, PREDICTIONS, DAILY, STATUS, QUARANTINE and SOURCES.
     calibrations : RowTable or None
         Schema CALIBRATIONS.
-    incidents, device_incidents : RowTable
-        Schemas INCIDENTS and DEVICE_INCIDENTS; they do not exist before `incidents` has run.
+    incidents, device_incidents, stays : RowTable
+        Schemas INCIDENTS, DEVICE_INCIDENTS and STAYS; they do not exist before `incidents` has run.
     parameters : mapping
         ``params:report``, see :class:`ReportParameters`.
     device, sensor : str, list of str or None
@@ -105,7 +106,14 @@ def gather_contents(
     drawn = page_series(view, settings.max_devices)
     of_page = pc.unique(drawn["device"])
     found = list_incidents(
-        device_incidents, incidents, view, of_page, selection, settings.max_incidents, annotations.devices
+        device_incidents,
+        incidents,
+        stays,
+        view,
+        of_page,
+        selection,
+        settings.max_incidents,
+        annotations.devices,
     )
     start = details_start(predictions.files(), view, drawn.num_rows, settings.max_rows)
     labels = faults_only(annotations.faults) if annotations.faults.num_rows else empty_table(FAULTS)

@@ -14,6 +14,7 @@ READ = [
     "sources",
     "incidents",
     "device_incidents",
+    "stays",
     "fleet_models",
     "annotations",
 ]

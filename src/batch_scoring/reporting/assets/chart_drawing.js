@@ -119,9 +119,15 @@ function drawPanel(root, panel, frame, x, view, step, clip) {
     const isLate = x(from) > frame.right - 90;
     if (name && x(to) >= frame.left && x(from) <= frame.right) inside.append(svg("text", { class: "fault-name", x: isLate ? Math.min(x(to), frame.right) - 3 : Math.max(x(from), frame.left) + 3, y: bottom - 6, "text-anchor": isLate ? "end" : "start" }, name));
   }
-  for (const [from, to, open] of panel.incidents ?? []) {
+  const stripe = (kind, from, to, open) => {
     const [a, b] = [x(from), open ? Math.max(x(to), x(view[1])) : x(to)];
-    if (b >= frame.left && a <= frame.right) inside.append(svg("rect", { class: "incident-stripe", x: a, y: bottom + 2, width: Math.max(3, b - a), height: 4, rx: 1.5 }));
+    if (b >= frame.left && a <= frame.right) inside.append(svg("rect", { class: kind, x: a, y: bottom + 2, width: Math.max(3, b - a), height: 4, rx: 1.5 }));
+  };
+  for (const [from, to, open] of panel.incidents ?? []) stripe("incident-stripe", from, to, open);
+  // Up to when a stay was usual, and then too long.
+  for (const [from, until, to, open] of panel.stays ?? []) {
+    stripe("usual-stripe", from, until, false);
+    stripe("incident-stripe", until, to, open);
   }
   if (panel.band) {
     const { t, lower, upper, expected } = panel.band;

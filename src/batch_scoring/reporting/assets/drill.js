@@ -22,6 +22,7 @@ function unpackSeries(device, sensor) {
     faults: data.faults.filter((fault) => fault[0] === device && fault[1] === sensor),
     unjudged: data.unjudged.filter((one) => one[0] === device && one[1] === sensor),
     incidents: data.incidents.marks.filter((mark) => mark[0] === device && mark[1] === sensor),
+    stays: incidents.flatMap((one) => one.stays).filter((stay) => stay[0] === deviceName(device) && stay[1] === sensorName(sensor)),
   };
 }
 
@@ -54,7 +55,7 @@ function openSeries(device, sensor, { scroll = false, from = null, to = null } =
 function chartOfSeries(series, cell) {
   const { step, start, middle: t, value, score, threshold, anomalies } = series;
   const dots = (v) => Array.from(anomalies, (i) => [t[i], v[i]]);
-  const marks = { unjudged: series.unjudged.map(([, , from, to]) => [from, to]), incidents: series.incidents.map(([, , from, to, , open]) => [from, to, open]) };
+  const marks = { unjudged: series.unjudged.map(([, , from, to]) => [from, to]), incidents: series.incidents.map(([, , from, to, , open]) => [from, to, open]), stays: series.stays.map((stay) => stay.slice(2, 6)) };
   const faults = series.faults.map(([, , kind, from, to]) => [from, to, kind.replaceAll("_", " ")]);
   return {
     start, end: start + score.length * step, step, cell, name: sensorName(series.sensor),
@@ -84,7 +85,9 @@ function windowWords(series, i) {
   const fault = series.faults.find(([, , , from, to]) => start < to && start + series.step > from);
   const incident = series.incidents.find(([, , from, to]) => start < to && start + series.step > from);
   const part = incident ? ` Incident since ${time(incident[2])}${incident[5] ? ", open" : ` until ${time(incident[3])}`}.` : "";
-  return `${when}: ${numbers}.${verdict}${part}${fault ? ` Known fault: ${fault[2].replaceAll("_", " ")}.` : ""}`;
+  const stay = series.stays.find(([, , from, , to]) => start < to && start + series.step > from);
+  const level = stay ? ` At one level since ${time(stay[2])}, usual until ${time(stay[3])}.` : "";
+  return `${when}: ${numbers}.${verdict}${part}${level}${fault ? ` Known fault: ${fault[2].replaceAll("_", " ")}.` : ""}`;
 }
 
 function listAnomalies(series) {
@@ -112,6 +115,7 @@ function drillDown() {
   const key = (shape, text) => make("span", {}, make("i", { class: shape }), text);
   $("chart-legend").append(key("line", "value"), key("line score", "score, lower is more anomalous"), key("line limit", "threshold"), key("dot", "anomaly"));
   if (data.incidents.marks.length) $("chart-legend").append(key("stripe", "incident"));
+  if (incidents.some((one) => one.stays.length)) $("chart-legend").append(key("stay", "stays at one level, as long as usual, then longer"));
   if (data.faults.length) $("chart-legend").append(key("shade", "known fault"));
   if (data.unjudged.length) $("chart-legend").append(key("unjudged", "not judged (calendar, or off)"));
   const [device, sensor] = data.series[0];

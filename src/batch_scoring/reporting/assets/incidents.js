@@ -4,8 +4,8 @@ const INCIDENTS_A_PAGE = 10;
 const SENSORS_AT_FIRST = 6;
 const SEVERITIES = [0.3, 1, 3];
 const PRIORITIES = ["low", "medium", "high", "critical"];
-const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart, listed], i) => ({
-  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart, listed,
+const incidents = data.incidents.rows.map(([kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart, listed, stays], i) => ({
+  rank: i + 1, kind, device, start, end, open, level, priority, devices, nDevices, sensors, nSensors, nIncidents, windows, severity, peak, sensor, feature, words, of, young, advice, lastStart, listed, stays,
 }));
 
 // Colours of severity: like the map's, from faint to strong.
@@ -67,10 +67,10 @@ function peakWords({ of: rows, severity, peak, sensor, feature, words, nSensors 
 }
 
 function howWords(incident) {
-  const { kind, lastStart, end, windows, devices, nDevices, listed } = incident;
+  const { kind, lastStart, end, windows, devices, nDevices, sensor, feature, words, nSensors, listed } = incident;
   if (listed) return `${howWords({ ...incident, listed: "" })}; ${listed}`;
   if (isSilent(incident)) return `no window for ${lengthWords(end - lastStart)}${kind === "source_silent" ? `; ${plural(nDevices, "device")}` : ""}`;
-  const peak = `${plural(windows, "window")}; ${peakWords(incident)}`;
+  const peak = windows ? `${plural(windows, "window")}; ${peakWords(incident)}` : `${nSensors > 1 ? `${sensor}, ` : ""}${leadWords(feature, words)}`;
   return kind === "fleet_event" ? `${namesWords(devices, nDevices, "devices at once")}; ${peak}` : peak;
 }
 
@@ -115,7 +115,26 @@ function quietDetails(incident) {
   return `Sensors: ${sensors.join(", ")}${nSensors > sensors.length ? ` and ${count(nSensors - sensors.length)} more` : ""}.${those}`;
 }
 
+// No window of a stay is anomalous: since when, how long, and what is usual.
+function staysTable(stays) {
+  const table = make("table", { "aria-label": "Stays at one level" });
+  fillTable(table, [
+    { title: "Sensor", of: ([device, sensor, start, , end]) => incidentLink(device, sensor, start, end) },
+    { title: "At one level (UTC)", of: ([, , start, , end, open]) => make("span", {}, span(start, end, open), ...(open ? [" ", stateMark(true)] : [])), wide: true },
+    { title: "How long", of: (r) => r[6], wide: true },
+  ], stays);
+  sayTable(table);
+  return make("div", { class: "scroller" }, table);
+}
+
 function incidentDetails(incident) {
+  if (!incident.stays.length) return windowDetails(incident);
+  const behind = incident.of.length ? windowDetails(incident) : make("div", { class: "behind" });
+  behind.prepend(staysTable(incident.stays));
+  return behind;
+}
+
+function windowDetails(incident) {
   const { of: rows, device } = incident;
   if (!rows.length) return make("p", { class: "quiet behind" }, quietDetails(incident));
   const table = make("table", { "aria-label": `Incidents of ${device}` });
@@ -139,7 +158,7 @@ function incidentDetails(incident) {
     const more = make("button", { type: "button", onclick: all }, `Show ${plural(rows.length - SENSORS_AT_FIRST, "milder incident")} more`);
     behind.append(more);
   }
-  const left = incident.nIncidents - rows.length;
+  const left = incident.nIncidents - rows.length - incident.stays.length;
   if (left > 0) behind.append(make("p", { class: "hint" }, `${plural(left, "milder incident")} of its sensors left out.`));
   return behind;
 }

@@ -15,7 +15,7 @@ function sensorPanels(one, isFocus) {
   const at = (line) => ({ ...line, t: line.t.map((t) => t + data.window / 2) });
   const band = unpackBand(one.band);
   const before = at(unpackLine(one.before));
-  const marks = { gaps: one.gaps, unjudged: one.unjudged, incidents: one.incidents };
+  const marks = { gaps: one.gaps, unjudged: one.unjudged, incidents: one.incidents, stays: one.stays };
   const dots = (v) => one.flags.map((i) => [middle[i], v[i]]);
   const value = {
     title: one.sensor, height: isFocus ? 210 : 92, ...marks,
@@ -63,7 +63,8 @@ function wordsAt(t) {
   const [one] = data.series;
   const i = windowAt(one, t);
   const reason = one.unjudged.find(([from, to]) => t >= from && t < to);
-  const tail = reason ? ` Not judged: ${reason[2]}.` : "";
+  const stay = one.stays.find(([from, , to]) => t >= from && t < to);
+  const tail = `${stay ? ` At one level since ${time(stay[0])}, usual until ${time(stay[1])}.` : ""}${reason ? ` Not judged: ${reason[2]}.` : ""}`;
   if (i < 0) return `${time(Math.floor(t))} UTC: no window, a gap.${tail}`;
   one.unpacked ??= unpackLine(one, ["value", "score", "threshold"]);
   one.ranges ??= unpackBand(one.band);

@@ -18,16 +18,19 @@ from batch_scoring.server.queries.device import (
     SensorRow,
     device_data,
     device_range,
-    incidents_of,
     list_sensors,
 )
+from batch_scoring.server.queries.marks import incidents_of
 from batch_scoring.server.queries.totals import FleetTotals, newest_anomaly
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.tables.arrow_arrays import positions, strings
 
 _RANGES = {"6 h": DAY_US // 4, "1 d": DAY_US, "3 d": 3 * DAY_US, "7 d": 7 * DAY_US, "14 d": 14 * DAY_US}
 _LONGEST_ID = 1000
-_CHARTED = ("windows", "predictions", "readings", "calibrations", "gaps", "incidents")
+_CHARTED = (
+    *("windows", "predictions", "readings", "calibrations", "gaps", "incidents"),
+    *("device_incidents", "stays"),
+)
 
 
 def device(request: Request) -> Response:

@@ -14,6 +14,7 @@ from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import DAY_US, microseconds
 from batch_scoring.core.text import number
 from batch_scoring.incidents.evidence import LEVELS
+from batch_scoring.incidents.listed_stays import ListedStay
 from batch_scoring.operations.actions import VERDICTS, act
 from batch_scoring.operations.tables import append
 from batch_scoring.plant.devices import ALL
@@ -25,6 +26,7 @@ from batch_scoring.server.queries.incidents import (
     STATES,
     IncidentFilter,
     find_incidents,
+    stays_of,
     trail,
 )
 from batch_scoring.server.security import WHO, form_of, set_cookie
@@ -83,6 +85,7 @@ def incident(request: Request) -> Response:
     done = asked.choice(request.query_params, "done", tuple(DONE))
     device = row["device"] or (row["devices"] or [""])[0]
     sensor = row["sensors"][0] if row["n_sensors"] == 1 and row["sensors"] else ""
+    stays = stays_of(workspace, row)
     return show(
         request,
         "incident.html",
@@ -92,7 +95,8 @@ def incident(request: Request) -> Response:
         done=done,
         said=said_of(request),
         undo=UNDO.get(done, ""),
-        chart=_chart_link(row, device, sensor),
+        stays=[(one.sensor, one.start / 1e6, one.words) for one in stays],
+        chart=_chart_link(row, stays, device, sensor),
         pattern=escape(device),
         sensor_pattern=escape(sensor) or ALL,
         lengths=LENGTHS,
@@ -158,10 +162,11 @@ def _find(request: Request) -> dict[str, Any]:
     return found
 
 
-def _chart_link(row: dict[str, Any], device: str, sensor: str) -> str:
-    """Link to the device around the incident: with half of its length before and after it."""
+def _chart_link(row: dict[str, Any], stays: list[ListedStay], device: str, sensor: str) -> str:
+    """Link to the device around the incident, and its stays: half of their length before and after them."""
     if not device:
         return ""
-    start, end = microseconds(row["start"]), microseconds(row["end"])
+    start = min([microseconds(row["start"]), *(one.start for one in stays)])
+    end = microseconds(row["end"])
     around = max((end - start) // 2, DAY_US // 8)
     return url("/device", id=device, sensor=sensor, from_=as_time(start - around), to=as_time(end + around))

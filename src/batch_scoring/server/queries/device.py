@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from batch_scoring.core.errors import InputError
 from batch_scoring.core.moments import DAY_US, microseconds
@@ -29,9 +28,7 @@ from batch_scoring.server.queries.series import (
 from batch_scoring.server.queries.totals import FleetTotals
 from batch_scoring.server.workspace import Workspace
 from batch_scoring.storage.table_log import RETENTION
-from batch_scoring.tables.arrays import Int
 from batch_scoring.tables.arrow_arrays import (
-    are,
     as_rows,
     to_numpy,
 )
@@ -46,7 +43,6 @@ WEEK_US = 7 * DAY_US
 DEFAULT_US = DAY_US
 MAX_US = 14 * DAY_US
 SENSORS_A_PAGE = 8
-MAX_INCIDENTS = 50
 _PREDICTED = (
     *("window_start", "window_end", "sensor", "value", "score", "threshold", "severity", "is_anomaly"),
     *("top_feature", "rule", "model_version"),
@@ -221,11 +217,3 @@ def _facts(
         "threshold": row["threshold"],
         **times,
     }
-
-
-def incidents_of(ranked: pa.Table, device: str) -> Int:
-    """Return the positions of the incidents of a device, those of many devices among them, shape (m,)."""
-    lists = ranked["devices"].combine_chunks()
-    mine = are(ranked["device"], device)
-    mine[to_numpy(pc.list_parent_indices(lists))[are(lists.flatten(), device)]] = True
-    return np.flatnonzero(mine)[:MAX_INCIDENTS]

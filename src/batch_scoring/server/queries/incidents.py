@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from batch_scoring.incidents.devices import listed_as
 from batch_scoring.incidents.evidence import LEVELS
+from batch_scoring.incidents.listed_stays import ListedStay, listed_stays
 from batch_scoring.operations.actions import OPEN, handled
 from batch_scoring.operations.silences import REVOKED, in_force, silence, silenced_incidents
 from batch_scoring.operations.tables import read
@@ -135,6 +136,13 @@ def _has_name(rows: pa.Table, text: str) -> Bool:
         matches = to_numpy(pc.match_substring(lists.flatten(), text, ignore_case=True))
         found[to_numpy(pc.list_parent_indices(lists))[matches]] = True
     return found
+
+
+def stays_of(workspace: Workspace, incident: dict[str, Any]) -> list[ListedStay]:
+    """Return the stays at a level that an incident is about; see :func:`listed_stays`."""
+    ranked = read(workspace.table("device_incidents"), DEVICE_INCIDENTS)
+    row = ranked.filter(to_arrow(are(ranked["incident_id"], incident["incident_id"])))
+    return listed_stays(workspace.table("stays"), row, Devices(workspace.file("devices")))
 
 
 def trail(workspace: Workspace, incident: dict[str, Any], at: datetime) -> list[dict[str, Any]]:
