@@ -26,8 +26,8 @@ def usual(n, swing=10.0, seed=3):
     return level + np.random.default_rng(seed).normal(0, 0.2, n)
 
 
-def rows_of(values, device="a"):
-    """Windows of a series as predictions; NaN is none."""
+def rows_of(values, device="a", turns=()):
+    """Windows of a series as predictions; NaN is none. In some the machine comes to a level of training."""
     place = np.flatnonzero(np.isfinite(values))
     table = {
         "window_start": [START + int(n) * WINDOW for n in place],
@@ -35,15 +35,17 @@ def rows_of(values, device="a"):
         "device": [device] * place.size,
         "sensor": ["s"] * place.size,
         "value": values[place],
+        "may_stay": [4.0 if n in turns else None for n in place],
     }
     nulls = {field.name: pa.nulls(place.size, field.type) for field in PREDICTIONS}
     return pa.table([nulls | table][0], schema=PREDICTIONS)
 
 
-def step(values, at=AT, n=1, calendar=None):
+def step(values, at=AT, n=1, calendar=None, turns=()):
     """The step of an incident of n windows."""
     found = incidents(("a", "s", at, at + n, 9, "closed"))
-    (one,) = mark_steps(found, rows_of(values), RULES, calendar or Calendar())["step"].to_pylist()
+    windows = rows_of(values, turns=turns)
+    (one,) = mark_steps(found, windows, RULES, calendar or Calendar())["step"].to_pylist()
     return one
 
 
@@ -68,6 +70,12 @@ def test_the_end_of_a_drift_is_a_step_back():
 
 def test_a_level_that_begins_is_a_step_even_where_it_is_usual_at_another_hour():
     assert step(changed(lambda x: x + 10, AT - 50), AT - 50) == pytest.approx(10, abs=0.5)
+
+
+@pytest.mark.parametrize(("turn", "is_switched"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+def test_a_machine_that_comes_to_a_level_of_its_training_is_switched(turn, is_switched):
+    found = step(changed(lambda x: x + 10), turns=[AT + turn])
+    assert (found is None) == is_switched
 
 
 def test_a_step_within_the_noise_is_none():

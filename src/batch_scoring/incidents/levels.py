@@ -24,7 +24,7 @@ LEVELS = pa.schema(
         PREDICTIONS.field(name)
         for name in (
             *("sensor", "device", "window_start", "window_end"),
-            *("value", "severity", "evidence", "rule"),
+            *("value", "severity", "evidence", "rule", "may_stay"),
         )
     ]
 )
@@ -58,6 +58,7 @@ class Levels:
         self._key, self.start = key[order], start[order]
         self.length = to_numpy(windows["window_end"]) - self.start
         self.value, self.counted = to_numpy(windows["value"]), window_evidence(windows)
+        self.is_turn = to_numpy(windows["may_stay"].is_valid())
 
     def series(self, key: int) -> slice:
         """Return the rows of a series, by its fingerprint."""

@@ -1,7 +1,8 @@
 """Tell a step to another level from a wild reading, which leaves the level as it was.
 
 Of a drift that ends, or of a level shift, often only the step back to normal is anomalous: a window or two.
-The hour before it and the hour after it show it, held against the same time a week or a day before.
+The hour before it and the hour after it show it, held against the same time a week or a day before. A machine
+that comes to a level of its training was switched.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ def _step(levels: Levels, key: int, begin: int, end: int, after: int) -> float |
     """Return by how much the level steps in ``[begin, end)``; None where it stays, or is not known."""
     mine = levels.series(key)
     start = levels.start[mine]
+    if levels.is_turn[mine][(start <= end) & (start + levels.length[mine] >= begin)].any():
+        return None
     is_before, is_after = (start >= begin - HOUR_US) & (start < begin), (start >= end) & (start < end + after)
     for away in levels.away(mine, begin):
         before, then = (away[some & np.isfinite(away)] for some in (is_before, is_after))

@@ -44,7 +44,7 @@ from batch_scoring.tables.schemas import INCIDENTS, JUDGED, OF_LEVEL, OF_PEAK, P
 logger = logging.getLogger(__name__)
 
 # Raise it when the same predictions shall give other incidents.
-VERSION = 9
+VERSION = 10
 STEP, RULES = "incidents", "incidents.rules"
 
 _WINDOWS = pa.schema([PREDICTIONS.field(name) for name in JUDGED])

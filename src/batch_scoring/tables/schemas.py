@@ -545,7 +545,8 @@ INCIDENTS = _table(
     step=_float(
         "the sensor's",
         "by how much the level steps in it, where it is shorter than an hour and no such pair: the level "
-        "after it is another one than before it; null elsewhere",
+        "after it is another one than before it; null elsewhere, and where the machine comes to a level of "
+        "its training",
     ),
     unit=_text("the change of unit that it looks like, such as `°C → °F`, once it is closed; null elsewhere"),
     **_OF_PEAK,
@@ -560,7 +561,7 @@ JUDGED = (
 # Those that are read of single series, hour after hour; see storage/series_copies.
 COPIED = (
     *("device", "sensor", "window_start", "window_end", "value", "score", "threshold"),
-    *("is_anomaly", "severity", "evidence", "top_feature", "contributions", "rule"),
+    *("is_anomaly", "severity", "evidence", "top_feature", "contributions", "rule", "may_stay"),
 )
 
 # Where a series has no windows for long; what `incidents` finds silence in.
