@@ -116,7 +116,8 @@ def windows_reader(windows: RowTable) -> Read:
             if here:
                 some = {devices[place] for place in here}
                 known = pa.schema([COMPARED.field(name) for name in there])
-                found += [rows.cast(known) for rows in windows.batches(file, there, None, some)]
+                batches = windows.batches(file, there, None, some, encoded=_SERIES)
+                found += [rows.cast(known) for rows in batches]
         return pa.concat_tables(found, promote_options="default").combine_chunks()
 
     return read

@@ -197,21 +197,17 @@ class _Machine:
         if not (before.size and now.size) or begin - self.start[before[0]] < _LEAST_KNOWN_US:
             return ""
         is_level = ~self._counters(before)
-        if np.count_nonzero(is_level & _shows_more_than_noise(self.values[:, before])) < _LEAST_SENSORS:
+        if np.count_nonzero(is_level) < _LEAST_SENSORS:
             return ""
         if now.size > _MAX_COMPARED:
             now = now[np.linspace(0, now.size - 1, _MAX_COMPARED).astype(np.int64)]
-        # Mean and spread of each sensor, one after the other.
-        values = self.values[:, :, is_level].transpose(1, 0, 2).reshape(self.start.size, -1)
-        usual = values[before]
-        with np.errstate(all="ignore"):
-            low, high = _quantiles(usual)
-            margin = _ALIKE * (high - low)
-        places = [_alike(usual, one, margin) for one in values[now]]
-        found = [place for place in places if place >= 0]
-        if 2 * len(found) <= len(places):
+        found = _alike(self.values[:, :, is_level], before, now)
+        # Most incidents end here: what a sensor shows by itself takes longer.
+        if 2 * found.size <= now.size:
             return ""
-        moment = EPOCH + int(self.start[before[found[len(found) // 2]]]) * MICROSECOND
+        if np.count_nonzero(is_level & _shows_more_than_noise(self.values[:, before])) < _LEAST_SENSORS:
+            return ""
+        moment = EPOCH + int(self.start[before[found[found.size // 2]]]) * MICROSECOND
         return f"unusual for the time only: all sensors read as on {moment:%Y-%m-%d %H:%M} UTC"
 
     def restart(self, spans: Int) -> str:
@@ -258,15 +254,41 @@ def _shows_more_than_noise(values: Float) -> Bool:
 
 
 def _quantiles(values: Float) -> Float:
-    """Return the usual extremes of each column, shape (2, m); NaN without values."""
-    order = np.sort(values, axis=0)
-    last = np.maximum(np.isfinite(order).sum(0) - 1, 0)
+    """Return the usual extremes of each row, shape (2, m); NaN without values."""
+    order = np.sort(values, axis=1)
+    last = np.maximum(np.isfinite(order).sum(1) - 1, 0)
     places = np.rint(np.multiply.outer(_RANGE, last)).astype(np.int64)
-    return np.take_along_axis(order, places, 0)
+    return np.take_along_axis(order, places.T, 1).T
 
 
-def _alike(usual: Float, one: Float, margin: Float) -> int:
-    """Return the last row that is like one in every column, -1 where none is; what is missing is missing."""
-    is_like = (np.abs(usual - one) <= margin) | (np.isnan(usual) & np.isnan(one))
-    rows = np.flatnonzero(is_like.all(1))
-    return int(rows[-1]) if rows.size else -1
+def _alike(values: Float, before: Int, now: Int) -> Int:
+    """Return the last window before that each one reads like; of those that read like any, if they are most.
+
+    Parameters
+    ----------
+    values : array of shape (2, n, m), float64
+        Mean and spread of each sensor.
+    before, now : array of shape (k,) and (j,), int64
+        Windows; what is returned are places in ``before``.
+    """
+    # Mean and spread of each sensor, one after the other; of a sensor in one piece.
+    columns = np.ascontiguousarray(values[:, before].transpose(2, 0, 1)).reshape(-1, before.size)
+    wanted = values[:, now].transpose(2, 0, 1).reshape(-1, now.size)
+    found: list[int] = []
+    with np.errstate(all="ignore"):
+        low, high = _quantiles(columns)
+        margin = _ALIKE * (high - low)
+        for n, one in enumerate(wanted.T):
+            # The rest would not make it most of them.
+            if 2 * (len(found) + now.size - n) <= now.size:
+                return np.zeros(0, np.int64)
+            rows = np.arange(before.size)
+            for column, value, most in zip(columns, one, margin, strict=True):
+                there = column[rows]
+                # What is missing is like what is missing.
+                is_like = np.isnan(there) if np.isnan(value) else np.abs(there - value) <= most
+                rows = rows[is_like]
+                if not rows.size:
+                    break
+            found += rows[-1:].tolist()
+    return np.array(found, np.int64)
