@@ -116,18 +116,41 @@ def test_a_silence_ended_it_however_long_ago(tmp_path, end):
     assert ranked(tmp_path, gaps_until(24 * 100, (3, 5)), stay(1, end)) == []
 
 
-# The next model may have no levels: it would never show that the machine moves on.
-@pytest.mark.parametrize("end", [None, 12])
-@pytest.mark.parametrize(
-    ("until", "expected"), [(3, []), (7, [(5, 7, "closed")]), (20, None)], ids=["before", "after", "never"]
-)
-def test_it_ends_where_another_model_takes_over(tmp_path, until, expected, end):
-    predictions = TableOnDisk(tmp_path / "predictions", "window_start")
-    rows = draw_predictions({"a": "." * 14 * 12})
-    versions = ["1" if row < until * 12 else "2" for row in range(rows.num_rows)]
+def scored(folder, text, models=()):
+    """Predictions of the device, a mark a window; by another model from each of some windows on."""
+    predictions = TableOnDisk(folder / "predictions", "window_start")
+    rows = draw_predictions({"a": text})
+    first = [round((time - START) / HOUR * 12) for time in rows["window_start"].to_pylist()]
+    versions = [str(sum(place >= one for one in models)) for place in first]
     place = PREDICTIONS.get_field_index("model_version")
     predictions.add(rows.set_column(place, PREDICTIONS.field(place), pa.array(versions)))
-    found = ranked(tmp_path, gaps_until(14), stay(1, end), predictions=predictions.load(), days=1)
+    return predictions.load()
+
+
+# Windows at the level, then at another one; of the turn no window says so.
+@pytest.mark.parametrize("end", [None, 12])
+@pytest.mark.parametrize(
+    ("text", "models", "expected"),
+    [
+        ("." * 168, (), None),
+        # The next model may have no levels: it would never show that the machine moves on.
+        ("." * 168, (84,), None),
+        ("." * 96 + "h" * 72, (84,), [(5, 8, "closed")]),
+        ("." * 168, (96, 120), None),
+        ("." * 36 + "h" * 132, (30,), []),
+        # Too few windows show where it stays.
+        ("." * 168, (20,), []),
+        # It turns in a window that is missing, or does not.
+        ("." * 95 + " " + "h" * 72, (), [(5, 8, "closed")]),
+        ("." * 95 + " " + "." * 72, (), None),
+        ("." * 35 + " " + "h" * 132, (), []),
+        ("." * 50 + " " + "." * 44 + " " + "h" * 72, (), [(5, 8, "closed")]),
+        # What it does besides is no turn.
+        ("." * 20 + "....h..h." * 8 + "..." + " " + "h" * 72, (), None),
+    ],
+)
+def test_it_ends_where_the_machine_is_at_another_level(tmp_path, text, models, expected, end):
+    found = ranked(tmp_path, gaps_until(14), stay(1, end), predictions=scored(tmp_path, text, models), days=1)
     is_over = [(5, 12, "closed")] if end else [(5, 14, "open")]
     assert spans(found) == (is_over if expected is None else expected)
 

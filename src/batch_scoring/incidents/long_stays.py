@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +22,15 @@ from batch_scoring.tables.fingerprints import row_fingerprints
 from batch_scoring.tables.schemas import INCIDENTS, PREDICTIONS, STAY, STAYS
 
 SERIES = ("sensor", "device")
-MEASURED = pa.schema([PREDICTIONS.field(name) for name in (*SERIES, "window_start", "model_version")])
+_READ = (*SERIES, "window_start", "window_end", "value", "model_version")
+MEASURED = pa.schema([PREDICTIONS.field(name) for name in _READ])
 AT_ONE_LEVEL = "stays at one level since"
 _NEVER = 2**62
 _ADVICE = pa.field("advice", pa.string())
 # A limit that is longer says nothing, hours: a century. The longest tails exceed what a time can hold.
 _LONGEST = 1e6
+# Between these shares lie the values of a level; windows come to it, and some are wild. Fewer show none.
+_NEARLY_ALL, _LEAST = (0.05, 0.95), 12
 # What a stay counts at the length from which it is too long; ten times as long it counts twice as much.
 _EVIDENCE = 1.5
 
@@ -86,8 +90,10 @@ def stay_words(since: datetime, usual: float) -> str:
     return f"{AT_ONE_LEVEL} {since:%Y-%m-%d %H:%M} UTC, usual is up to {usual:.3g} h"
 
 
-def until_next_model(stays: pa.Table, windows: pa.Table) -> pa.Table:
-    """End stays where another model takes over: one without levels shows no end of them.
+def until_it_moved(stays: pa.Table, windows: pa.Table) -> pa.Table:
+    """End stays where the machine is at another level by then, though no window shows that it came to it.
+
+    It did so in one that is missing, or another model took over, which may have no levels.
 
     Parameters
     ----------
@@ -100,16 +106,51 @@ def until_next_model(stays: pa.Table, windows: pa.Table) -> pa.Table:
     order = np.lexsort((time, series))
     series, time = series[order], time[order]
     model = row_fingerprints(windows, ["model_version"])[order]
+    until, value = to_numpy(windows["window_end"])[order], to_numpy(windows["value"], null=np.nan)[order]
     start, end = to_numpy(stays["start"]), to_numpy(stays["end"], null=_NEVER)
     is_cut = np.zeros(start.size, bool)
     for row, own in enumerate(row_fingerprints(stays, SERIES)):
         first, last = np.searchsorted(series, own), np.searchsorted(series, own, "right")
-        here = first + np.searchsorted(time[first:last], [start[row], end[row]])
-        others = np.flatnonzero(np.diff(model[slice(*here)]))
-        if others.size:
-            is_cut[row], end[row] = True, time[here[0] + others[0] + 1]
+        here = slice(*(first + np.searchsorted(time[first:last], [start[row], end[row]])))
+        after_gap = np.flatnonzero(time[here][1:] > until[here][:-1]) + 1
+        by_another = np.flatnonzero(np.diff(model[here])) + 1
+        moved = _first_elsewhere(value[here], after_gap.tolist(), by_another[:1].tolist())
+        if moved is not None:
+            is_cut[row], end[row] = True, time[here][moved]
     ends = pc.if_else(to_arrow(is_cut), times(np.where(is_cut, end, 0)), stays["end"])
     return stays.set_column(STAYS.get_field_index("end"), STAYS.field("end"), ends)
+
+
+def _first_elsewhere(value: Float, after_gap: list[int], by_another: list[int]) -> int | None:
+    """Return the first window of a stay that is at another level; None where none is.
+
+    Parameters
+    ----------
+    value : array of shape (n,), float64
+    after_gap, by_another : list of int
+        The windows that follow a missing one, and the first one by another model.
+    """
+    known = by_another[0] if by_another else value.size
+    for one, other in pairwise([*(place for place in after_gap if place < known), known]):
+        before, after = _range(value[:one]), _range(value[one:other])
+        # Levels are farther apart than they are wide.
+        apart = max(after[0] - before[1], before[0] - after[1])
+        if apart > max(before[1] - before[0], after[1] - after[0]):
+            return one
+    if not by_another:
+        return None
+    low, high = _range(value[:known])
+    away = np.maximum(value[known:] - high, low - value[known:]) > high - low
+    if known < _LEAST or not np.isfinite(high):
+        return known
+    return known + int(away.argmax()) if away.any() else None
+
+
+def _range(value: Float) -> tuple[float, float]:
+    """Return between what nearly all values lie; NaN without any."""
+    value = value[np.isfinite(value)]
+    low, high = np.quantile(value, _NEARLY_ALL) if value.size else (np.nan, np.nan)
+    return float(low), float(high)
 
 
 def _until(series: Int, start: Int, end: Int, known: Gaps) -> tuple[Int, Bool]:

@@ -15,7 +15,7 @@ from batch_scoring.core.text import number
 from batch_scoring.incidents.devices import RollUpRules, roll_up
 from batch_scoring.incidents.level_reading import read_levels, windows_reader
 from batch_scoring.incidents.levels import VALUES
-from batch_scoring.incidents.long_stays import MEASURED, SERIES, until_next_model
+from batch_scoring.incidents.long_stays import MEASURED, SERIES, until_it_moved
 from batch_scoring.incidents.silence import MEMORY_US
 from batch_scoring.incidents.start import UNTIL
 from batch_scoring.incidents.steps import describe_steps, lag_us, may_be_steps
@@ -87,7 +87,7 @@ def update_ranking(
     read = windows_reader(windows) if windows is not None and windows.exists else None
     lasting = stays.read() if stays is not None and stays.exists else empty_table(STAYS)
     if predictions is not None and predictions.exists:
-        lasting = _of_one_model(lasting, predictions, microseconds(block))
+        lasting = _until_moved(lasting, predictions, microseconds(block))
     recent = _recent_gaps(gaps, microseconds(block), lasting)
     rows = roll_up(found, recent, rules, since, steps, read, lasting)
     is_outlier, is_open = are(rows["kind"], OUTLIER), are(rows["state"], "open")
@@ -137,8 +137,8 @@ def recent_incidents(incidents: RowTable, since: datetime) -> pa.Table:
     return pa.concat_tables(found).combine_chunks()
 
 
-def _of_one_model(stays: pa.Table, predictions: RowTable, since: int) -> pa.Table:
-    """End the stays that are too long with the model that measured them; schema STAYS."""
+def _until_moved(stays: pa.Table, predictions: RowTable, since: int) -> pa.Table:
+    """End the stays that are too long where the machine moved on unseen; schema STAYS."""
     now = max(file.last for file in predictions.files()) + 1 if predictions.files() else since
     start, end = to_numpy(stays["start"]), to_numpy(stays["end"], null=now)
     is_long = (end - start > to_numpy(stays["may_stay"]) * HOUR_US) & (end >= since)
@@ -146,7 +146,7 @@ def _of_one_model(stays: pa.Table, predictions: RowTable, since: int) -> pa.Tabl
         return stays
     some = stays.filter(to_arrow(is_long)).combine_chunks()
     windows = read_levels(predictions, some, start[is_long], end[is_long], (), MEASURED).combine_chunks()
-    return pa.concat_tables([stays.filter(to_arrow(~is_long)), until_next_model(some, windows)])
+    return pa.concat_tables([stays.filter(to_arrow(~is_long)), until_it_moved(some, windows)])
 
 
 def _recent_gaps(gaps: RowTable, since: int, stays: pa.Table) -> pa.Table:
