@@ -42,6 +42,7 @@ def run_report(fleet: Fleet, **parameters) -> dict:
             "report": MemoryDataset(copy_mode="assign"),
             "fleet_models": MemoryDataset(InService({}, tables["calibrations"]), copy_mode="assign"),
             "annotations": MemoryDataset(NOTHING_WRITTEN),
+            "stretches": MemoryDataset({"stays": tables["stays"]}, copy_mode="assign"),
         }
         outputs = SequentialRunner().run(create_pipeline(), DataCatalog(datasets))
     return outputs["report"].load()

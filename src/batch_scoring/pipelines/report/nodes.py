@@ -31,7 +31,9 @@ from batch_scoring.tables.fault_labels import faults_only
 logger = logging.getLogger(__name__)
 
 
-def draw_report(parameters: Mapping[str, Any], fleet_models: InService, **known: Any) -> dict[str, Any]:
+def draw_report(
+    parameters: Mapping[str, Any], fleet_models: InService, stretches: Mapping[str, RowTable], **known: Any
+) -> dict[str, Any]:
     """Make the report, by the entries of the catalog that hold its parts.
 
     Parameters
@@ -40,8 +42,12 @@ def draw_report(parameters: Mapping[str, Any], fleet_models: InService, **known:
         See :func:`gather_contents`.
     fleet_models : InService
         The calibrations.
+    stretches : mapping of str to RowTable
+        ``stays``, schema STAYS.
     """
-    contents = gather_contents(parameters=parameters, calibrations=fleet_models.calibrations, **known)
+    contents = gather_contents(
+        parameters=parameters, calibrations=fleet_models.calibrations, stays=stretches["stays"], **known
+    )
     summary, text = summarise_run(contents, parameters)
     return {
         "run_summary": summary,

@@ -14,7 +14,7 @@ READ = [
     "sources",
     "incidents",
     "device_incidents",
-    "stays",
+    "stretches",
     "fleet_models",
     "annotations",
 ]
