@@ -157,6 +157,7 @@ def when_words(incident: Mapping[str, Any], is_over: bool) -> str:
 
     Examples
     --------
+    >>> from datetime import datetime
     >>> row = {"start": datetime(2026, 3, 31, 8, 20), "end": datetime(2026, 3, 31, 9, 10), "kind": "anomaly"}
     >>> when_words(row, True)
     '31 Mar 2026, 08:20 to 09:10'
