@@ -22,7 +22,7 @@ def test_one_command_ends_with_a_summary_a_person_understands(small_fleet):
     readings, windows = workspace.table("02_intermediate/readings"), workspace.table("03_primary/windows")
     assert f"{readings.num_rows:,}" in output
     assert f"{windows.num_rows:,}" in output
-    for word in ("Models", "Anomalies", "Quarantined", "Not scored", "report.html", "kedro models list"):
+    for word in ("Models", "Anomalies", "Quarantined", "Not scored", "report.html", "make watch"):
         assert word in output
     assert (workspace.folder / "08_reporting/report.html").stat().st_size > 10_000
 
