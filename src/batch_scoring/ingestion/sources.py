@@ -74,14 +74,14 @@ class ChosenSources:
         Rows of SOURCES of files that have the bytes of an earlier run and another version.
     unreadable : dict of str to str
         An error message for each path that could not be read.
-    stored_by : dict of str to str
-        By the digest of other settings, a file to read of which they have stored readings.
+    stored_by : dict of str to list of SourceFile
+        By the digest of other settings, the files to read of which they have stored readings.
     """
 
     pending: list[PendingSource]
     touched: list[dict[str, Any]]
     unreadable: dict[str, str]
-    stored_by: dict[str, str] = field(default_factory=dict)
+    stored_by: dict[str, list[SourceFile]] = field(default_factory=dict)
 
 
 def choose_sources(
@@ -134,7 +134,7 @@ def choose_sources(
                     chosen.touched.append(row | {"version": file.version})
                 continue
             if row is not None and row["settings"] != settings_digest and row.get("accepted"):
-                chosen.stored_by.setdefault(row["settings"], file.name)
+                chosen.stored_by.setdefault(row["settings"], []).append(file)
             earlier = _read_selections(row["selections"]) if row else []
             chosen.pending.append(PendingSource(file, content, _joined(earlier, selection)))
     return chosen

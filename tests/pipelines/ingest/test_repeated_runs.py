@@ -22,6 +22,7 @@ from tests.pipelines.ingest.ingestion import (
     Store,
     row,
     write_csv,
+    write_json_lines,
     write_parquet,
 )
 
@@ -285,3 +286,23 @@ def test_a_run_without_the_zone_of_an_earlier_one_stores_no_other_times(store, t
     file.rename(tmp_path / "raw" / "b.csv")
     store.ingest(tmp_path / "raw")
     assert "ingest.timezone was Europe/Berlin, and is UTC" in caplog.text
+
+
+def test_files_whose_times_have_offsets_are_read_again_by_any_zone(store, tmp_path):
+    write_csv(tmp_path / "raw" / "a.csv", "2026-01-05T10:00:00+01:00,d1,s,1.0")
+    write_json_lines(tmp_path / "raw" / "b.jsonl", {"t": 1767607200, "d": "d2", "s": "s", "v": 1.0})
+    columns = {"timestamp": ["timestamp", "t"], "device": ["device", "d"], "sensor": ["sensor", "s"]}
+    settings = {"columns": {**columns, "value": ["value", "v"]}}
+    store.ingest(tmp_path / "raw", timezone="Europe/Berlin", **settings)
+    before = store.readings()
+    assert len(before) == 2
+    assert store.ingest(tmp_path / "raw", **settings)["already_stored"] == 2
+    assert store.readings() == before
+
+
+def test_one_file_without_offsets_among_others_names_the_zone(store, tmp_path):
+    write_csv(tmp_path / "raw" / "a.csv", "2026-01-05T10:00:00Z,d1,s,1.0")
+    write_csv(tmp_path / "raw" / "b.csv", "2026-01-05T10:00:00,d2,s,1.0")
+    store.ingest(tmp_path / "raw", timezone="Europe/Berlin")
+    with pytest.raises(InputError, match=r"stored b\.csv by 'Europe/Berlin'"):
+        store.ingest(tmp_path / "raw")

@@ -107,7 +107,7 @@ def ingest_readings(
     sources = choose_sources(
         raw_readings, known, chosen.digest, selection, latest, partial(known_rows, read_before, targets)
     )
-    _check_sources(sources, known, chosen)
+    _check_sources(sources, known, chosen, settings)
     before = [f"{text}; {SEE}" for text in refused_before(raw_readings, known, sources)]
     if not sources.pending:
         yield partial(_require_stored_ids, selection, quarantine), no_change, no_change, {}
@@ -158,18 +158,25 @@ def ingest_readings(
         raise InputError("; ".join(unread + poor))
 
 
-def _check_sources(sources: ChosenSources, known: pa.Table, settings: IngestSettings) -> None:
+def _check_sources(
+    sources: ChosenSources, known: pa.Table, settings: IngestSettings, values: Mapping[str, Any] | None
+) -> None:
     """Raise InputError where no file can be read, or times would be stored again by another zone."""
     if sources.unreadable and not (sources.pending or known.num_rows):
         raise InputError(next(iter(sources.unreadable.values())))
-    for digest, name in sources.stored_by.items():
+    for digest, files in sources.stored_by.items():
         zone = settings.zone_of(digest)
-        if zone is not None:
+        if zone is None:
+            continue
+        # It reads samples of them twice, and only where the zone is another one.
+        from batch_scoring.ingestion.inspection.other_zone import changed_by
+
+        file = changed_by(zone, files, values or {})
+        if file is not None:
             raise InputError(
                 f"ingest.timezone: {settings.timezone!r} is not that of earlier runs, which have stored "
-                f"{name} by {zone!r}; its readings would be stored again at other times: add --params "
-                f"ingest.timezone={zone}, or name another workspace with data=…; if its times have an "
-                "offset, run `kedro readings retry` with its name"
+                f"{file.name} by {zone!r}; its readings would be stored again at other times: add --params "
+                f"ingest.timezone={zone}, or name another workspace with data=…"
             )
     earlier = set(pc.unique(known["settings"]).to_pylist())
     if sources.pending and earlier and settings.digest not in earlier:
