@@ -195,6 +195,13 @@ def test_a_date_that_may_be_read_in_two_ways_is_read_in_one_and_said(tmp_path):
     assert any("'%m/%d/%Y %H:%M'" in doubt for doubt in found.proposal.doubts)
 
 
+@pytest.mark.parametrize(("seconds", "is_doubt"), [(1_164_067_200, True), (1_795_132_800, False)])
+def test_seconds_of_twenty_years_ago_may_be_counted_from_the_day_of_garmin(tmp_path, seconds, is_doubt):
+    rows = (f"{seconds + 600 * n},{100 + n % 5}" for n in range(20))
+    found = inspected(write_csv(tmp_path / "run.csv", *rows, header="record.timestamp[s],heart_rate"))
+    assert sum("1989-12-31" in doubt for doubt in found.proposal.doubts) == is_doubt
+
+
 def test_a_zone_that_is_not_stated_is_said_with_the_zone_that_is_taken(tmp_path):
     place = write_csv(tmp_path / "a.csv", *(f"2026-01-05 00:{n:02d}:00,d,s,{n}" for n in range(9)))
     (doubt,) = inspected(place, timezone="Asia/Tokyo").proposal.doubts

@@ -109,21 +109,32 @@ def _() -> tuple[Files, list[Reading]]:
     return {"a.csv": lines("time,device,sensor,value", rows)}, readings()
 
 
+def pi_item(n: int, at: datetime, d: int) -> dict[str, object]:
+    bad = {"Name": "Bad Input", "Value": 255, "IsSystem": True}
+    flags = {"Questionable": n % 7 == 3, "Substituted": False, "Annotated": n == 5}
+    unit = {"UnitsAbbreviation": "°C"}
+    is_good = n % 9 != 4
+    return {"Timestamp": iso(at), "Good": is_good, "Value": value(n, d, 0) if is_good else bad} | flags | unit
+
+
 @shape("PI Web API: tags with a list of values, bad ones as objects", 2)
 def _() -> tuple[Files, list[Reading]]:
-    def item(n: int, at: datetime, d: int) -> dict[str, object]:
-        bad = {"Name": "Bad Input", "Value": 255, "IsSystem": True}
-        return {"Timestamp": iso(at), "Good": n != 4, "Value": bad if n == 4 else value(n, d, 0)}
-
     tags = [
         {"WebId": f"F1{name}", "Name": name, "Path": f"\\\\S\\{name}"}
-        | {"Items": [item(n, at, d) for n, at in enumerate(TIMES)]}
+        | {"Items": [pi_item(n, at, d) for n, at in enumerate(TIMES)]}
         for d, name in enumerate(("TI101", "TI102"))
     ]
     expected = [
         (at, "pi", name, value(n, d, 0))
         for n, at in enumerate(TIMES)
         for d, name in enumerate(("TI101", "TI102"))
-        if n != 4
+        if n % 9 != 4
     ]
     return {"pi.json": json.dumps({"Items": tags})}, expected
+
+
+@shape("PI Web API: the values of one tag, named after the file", 2)
+def _() -> tuple[Files, list[Reading]]:
+    items = [pi_item(n, at, 0) for n, at in enumerate(TIMES)]
+    expected = [(at, "TI101", "Value", value(n, 0, 0)) for n, at in enumerate(TIMES) if n % 9 != 4]
+    return {"TI101.json": json.dumps({"Links": {}, "Items": items, "UnitsAbbreviation": "°C"})}, expected

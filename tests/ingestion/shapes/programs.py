@@ -583,3 +583,10 @@ def _() -> tuple[Files, str]:
         for s, sensor in enumerate(SENSORS)
     }
     return {"entity.json": json.dumps([found])}, "temp and hum have times of their own; write an object"
+
+
+@shape("rrdtool xport: rows of values, and a start and a step", 0)
+def _() -> tuple[Files, str]:
+    meta = {"start": seconds(TIMES[0]), "end": seconds(TIMES[-1]), "step": 300, "legend": SENSORS}
+    rows = [[value(n, 0, s) for s in range(len(SENSORS))] for n in range(len(TIMES))]
+    return {"xport.json": json.dumps({"meta": meta, "data": rows})}, "counted from meta.start by meta.step"

@@ -45,6 +45,8 @@ _DATES = frozenset(("date", "datum", "fecha", "jour"))
 REMARKS = frozenset(
     ("quality", "qual", "qc", "q", "status", "flag", "flags", "uom", "units", "remark", "comment")
 )
+# What PI Web API says of each value, true or false.
+_FLAGS = frozenset(("good", "questionable", "substituted", "annotated"))
 # What is measured, as files and columns are named after it.
 _QUANTITIES = (
     "temp temperature temperatur humidity hum feuchte pressure druck current strom voltage spannung power "
@@ -134,7 +136,15 @@ class Column:
         may_be = len(self.words) > 1 or any(len(text) > 1 for text in self.texts)
         are_units = "unit" in self.words and may_be and all(map(is_unit, set(self.texts)))
         words = self.words[:-1] if self.words[-1:] == ["code"] else self.words  # as in StatusCode
-        return are_units or bool(set(words[-1:]) & REMARKS)
+        return are_units or bool(set(words[-1:]) & REMARKS) or self.is_flag
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it says of each value whether it is good, as PI Web API does."""
+        return bool(set(self.words[-1:]) & _FLAGS) and {one.lower() for one in self.texts} <= {
+            "true",
+            "false",
+        }
 
     @property
     def is_encoded(self) -> bool:
@@ -171,6 +181,8 @@ class Column:
         if counts_rows and (has_word or begins or not self.words):
             return True
         if "".join(self.words[-2:]) in _OF_RADIO:
+            return True
+        if self.is_flag:
             return True
         return has_word and words <= NO_SENSORS | {"is", "of", "the", "time"}
 

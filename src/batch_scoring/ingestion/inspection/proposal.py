@@ -289,10 +289,9 @@ def _propose_path(
         _fix_by_name(needed[0], alike[0], proposal)
     if "sensor" in needed and (template is None or "{sensor}" not in template):
         assert roles.value is not None
-        proposal.settings["sensor"] = roles.value.name
-        proposal.assumed.append(
-            ("sensor", f"no column names the sensor: taken as {roles.value.name!r}, its column")
-        )
+        sensor = roles.value.name.rpartition("[].")[2]
+        proposal.settings["sensor"] = sensor
+        proposal.assumed.append(("sensor", f"no column names the sensor: taken as {sensor!r}, its column"))
 
 
 def _fix_by_name(role: str, file: SourceFile, proposal: Proposal) -> None:

@@ -6,13 +6,15 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from batch_scoring.ingestion.inspection.columns import Column
-from batch_scoring.ingestion.inspection.roles import Roles
+from batch_scoring.ingestion.inspection.roles import Roles, parts_of_values
 from batch_scoring.ingestion.inspection.unnamed import is_whole
 
 _FEW = 12
 _NO_NAMES = frozenset(("null", "none", "nan", "n/a", "na", "unknown"))
 # As pandas names a column of two levels in a file.
 _LEVELS = re.compile(r"\('.+', '.+'\)")
+# Of 2010; twenty years later is what devices of Garmin mean by such seconds.
+_LONG_AGO = 1_262_304_000
 
 
 def remarks(columns: Sequence[Column], roles: Roles) -> Iterator[str]:
@@ -34,6 +36,7 @@ def remarks(columns: Sequence[Column], roles: Roles) -> Iterator[str]:
                 f"{named.name}: {blank[0]} in {len(blank):,} of the rows is stored as a name like any other; "
                 "if it means that there is none, leave the field empty, and the rows are refused"
             )
+    yield from _of_times(roles.time)
     hours = _hours_among(roles.sensors)
     if hours:
         yield (
@@ -42,6 +45,19 @@ def remarks(columns: Sequence[Column], roles: Roles) -> Iterator[str]:
         )
     if roles.shape != "long" and roles.device is None:
         yield from _of_unused(columns, roles)
+
+
+def _of_times(columns: Sequence[Column]) -> Iterator[str]:
+    """Say it where seconds may be counted from another day than 1970-01-01."""
+    first = columns[0] if columns else None
+    if first is None or first.time is None or first.time.formats[0] != "epoch_s":
+        return
+    digits = [text for text in first.texts if text.isdigit()]
+    if digits and max(map(int, digits)) < _LONG_AGO:
+        yield (
+            f"{first.name}: the seconds are taken as counted from 1970-01-01, and end before 2010; if they "
+            "are counted from 1989-12-31, as in FIT files of Garmin, add 631065600 to each"
+        )
 
 
 def _of_column(column: Column, values: Collection[Column]) -> Iterator[str]:
@@ -63,8 +79,9 @@ def _of_column(column: Column, values: Collection[Column]) -> Iterator[str]:
 def _of_unused(columns: Sequence[Column], roles: Roles) -> Iterator[str]:
     """Name columns of texts that repeat: if they name devices, the readings of several are one series."""
     used = {*roles.time, *roles.sensors}
+    parts = parts_of_values(columns)
     for column in columns:
-        if not column.is_id or column in used:
+        if not column.is_id or column in used or column in parts:
             continue
         if column.distinct > 1:
             yield (

@@ -85,13 +85,16 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     time, marks, time_format = _time(columns)
     reasons = {column.name: _time_reason(column, time) for column in time}
     rest = [column for column in columns if column not in time and column.texts]
-    numbers = _beside(time, [column for column in rest if column.is_number])
+    parts = parts_of_values(rest)
+    numbers = _beside(time, [column for column in rest if column.is_number and column not in parts])
     unnamed = unnamed_ids(time, numbers)
     are_numbers = set(numbers)
     ids = [
         column
         for column in rest
-        if column.is_id or column in unnamed or (column in are_numbers and _is_numeric_id(column))
+        if (column.is_id and column not in parts)
+        or column in unnamed
+        or (column in are_numbers and _is_numeric_id(column))
     ]
     are_ids = set(ids)
     numbers = [column for column in numbers if column not in are_ids]
@@ -235,6 +238,12 @@ def _has_twin(value: Column, numbers: Sequence[Column]) -> bool:
     return last != value.name and any(
         one is not value and one.name.rpartition(".")[2] == last for one in numbers
     )
+
+
+def parts_of_values(columns: Sequence[Column]) -> set[Column]:
+    """Return what says more of a value that is mostly a number, as objects in place of bad ones do."""
+    values = {column.name for column in columns if column.is_number}
+    return {column for column in columns if column.name.rpartition(".")[0] in values}
 
 
 def _varies(column: Column) -> bool:

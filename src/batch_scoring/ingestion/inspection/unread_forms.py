@@ -9,6 +9,8 @@ from batch_scoring.ingestion.inspection.columns import Column
 from batch_scoring.ingestion.inspection.roles import Roles
 
 _CLOCK = re.compile(r"\d\d:\d\d(?::00)?")
+# What says where a grid of times lies, and how fine it is.
+_GRID, _STEPS = frozenset(("start", "end", "rows", "columns")), frozenset(("step", "interval", "resolution"))
 # Fewer may be sensors that are numbered.
 _MANY = 10
 _HOURS = 24
@@ -42,6 +44,13 @@ def unread_forms(columns: Sequence[Column], roles: Roles) -> Iterator[str]:
         yield (
             f"{numbered[0]} … {numbered[-1]}: the keys are numbers, such as seconds since a start, and no "
             "sensors; write an object for each value, with its time"
+        )
+    last = [one.words[-1] if one.words else "" for one in (*roles.time, *roles.sensors)]
+    if roles.time and set(last) & _STEPS and set(last) <= _GRID | _STEPS:
+        step = next(one.name for one in roles.sensors if one.words[-1] in _STEPS)
+        yield (
+            f"the times are counted from {roles.time[0].name} by {step}, and the values lie in lists; write "
+            "a row for each time, with the time in it"
         )
     yield from _own_times(columns)
 
