@@ -247,6 +247,22 @@ def _() -> tuple[Files, list[Reading]]:
     return {"a.csv": text}, renamed(readings(), {DEVICES[0]: "Kühler"})
 
 
+def of_japan_or_china(encoding: str, time: str, names: tuple[str, str]) -> tuple[Files, list[Reading]]:
+    rows = (f"{at:%Y/%m/%d %H:%M},{value(n, 0, 0)},{value(n, 0, 1)}" for n, at in enumerate(TIMES))
+    text = lines(f"{time},{','.join(names)}", rows).encode(encoding)
+    return {"a.csv": text}, renamed(readings([0], [0, 1]), "a", dict(zip(SENSORS, names, strict=True)))
+
+
+@shape("Chinese in GBK", 2)
+def _() -> tuple[Files, list[Reading]]:
+    return of_japan_or_china("gbk", "时间", ("温度", "湿度"))
+
+
+@shape("Japanese in Shift-JIS", 2)
+def _() -> tuple[Files, list[Reading]]:
+    return of_japan_or_china("shift_jis", "日時", ("温度", "湿度"))
+
+
 @shape("wide: time, device, a column a sensor", 1)
 def _() -> tuple[Files, list[Reading]]:
     return {"a.csv": wide_csv()}, readings()

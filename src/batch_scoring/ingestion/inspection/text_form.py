@@ -18,6 +18,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_HIGH = re.compile(rb"[\x80-\xff]+")
+_KANA_OR_KANJI = re.compile("[ぁ-ヿ一-鿿]{2}")
+_JAPANESE = re.compile("[\u3000-\u9fff\uff00-\uffef℃°×±−]")
 _LINES = 300
 _MOST_HEADERS = 6
 _RULE = re.compile(r":?-{3,}:?")
@@ -71,8 +74,38 @@ def encoding_of(head: bytes) -> str:
         # The last letter may be cut.
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        return "latin-1" if not any(0x80 <= byte < 0xA0 for byte in head) else "cp1252"
+        western = "latin-1" if not any(0x80 <= byte < 0xA0 for byte in head) else "cp1252"
+        return _of_east_asia(head[: head.rfind(b"\n") + 1]) or western
     return "utf-8"
+
+
+def _of_east_asia(lines: bytes) -> str:
+    """Return the Chinese or Japanese encoding in which each letter takes two bytes; empty without one.
+
+    Examples
+    --------
+    >>> _of_east_asia("时间,温度".encode("gbk")), _of_east_asia("日時,温度".encode("shift_jis"))
+    ('gb18030', 'cp932')
+    >>> _of_east_asia("Größe;Straße;Zähler".encode("latin-1"))
+    ''
+    """
+    # Letters of Europe stand alone among those of ASCII, or in words of any length.
+    words = _HIGH.findall(lines)
+    are_pairs = all(len(word) % 2 == 0 for word in words) and max(map(len, words), default=0) > 3
+    if are_pairs and _decoded(lines, "gb2312"):
+        return "gb18030"
+    text = _decoded(lines, "cp932")
+    high = {letter for letter in text if letter > "\x7f"}
+    is_japanese = _KANA_OR_KANJI.search(text) and all(map(_JAPANESE.match, high))
+    return "cp932" if is_japanese else ""
+
+
+def _decoded(lines: bytes, encoding: str) -> str:
+    """Return the text of some lines; empty where they are of another encoding."""
+    try:
+        return lines.decode(encoding)
+    except UnicodeDecodeError:
+        return ""
 
 
 def text_form(head: bytes) -> TextForm | None:
