@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -127,6 +128,20 @@ def test_an_entry_comes_again_by_the_clocks_of_its_zone(tmp_path):
         span = microseconds(begin - timedelta(days=3)), microseconds(begin + timedelta(days=3))
         found = [(microseconds(begin), microseconds(begin + timedelta(hours=2)))]
         assert list(entry.stretches(*span)) == found
+
+
+@pytest.mark.parametrize(("first", "last"), [("01:00", "02:00"), ("01:00", "02:30"), ("02:30", "04:00")])
+def test_the_hour_that_clocks_leave_out_bounds_an_entry(first, last):
+    start, end = (datetime.fromisoformat(f"2026-03-02T{clock}-05:00") for clock in (first, last))
+    row = {"device": "*", "sensor": "*", "start": start, "end": end, "every": "day", "reason": None}
+    (entry,) = Calendar(pa.Table.from_pylist([row | {"zone": "America/New_York"}], CALENDAR)).entries
+    # Clocks go from 02:00 to 03:00 at 07:00 UTC.
+    at = microseconds(datetime(2026, 3, 8, tzinfo=UTC)) + 300_000_000 * np.arange(288)
+    found = np.zeros(288, bool)
+    for begin, until in entry.stretches(at[0], at[-1]):
+        found |= (at < until) & (at + 300_000_000 > begin)
+    assert found.any()
+    assert found.tolist() == entry.mask(at, at + 300_000_000).tolist()
 
 
 def test_an_entry_of_some_sensors_excuses_no_device():

@@ -41,11 +41,19 @@ def local_us(time_us: Int, zone: str) -> Int:
 
 
 def utc_us(local: int, zone: str, *, is_later: bool = False) -> int:
-    """Return when clocks in a zone show a time, the first or the later time of an hour that comes twice."""
+    """Return when clocks in a zone show a time, the first or the later time of an hour that comes twice.
+
+    Of an hour that is left out, it is the moment when clocks change.
+    """
     if zone == "UTC":
         return local
-    moment = (EPOCH + timedelta(microseconds=local)).replace(tzinfo=_zone(zone), fold=int(is_later))
-    return microseconds(moment.astimezone(UTC))
+    moment = (EPOCH + timedelta(microseconds=local)).replace(tzinfo=_zone(zone))
+    first, second = (microseconds(moment.replace(fold=fold).astimezone(UTC)) for fold in (0, 1))
+    if first <= second:
+        return second if is_later else first
+    quarters = range(second // _QUARTER_US, first // _QUARTER_US + 1)
+    summer = _offset_us(zone, quarters[-1])
+    return next(one * _QUARTER_US for one in quarters if _offset_us(zone, one) == summer)
 
 
 @lru_cache(maxsize=100_000)
