@@ -502,6 +502,9 @@ written("Czech: 12. 3. 2026 20:00", 2, lambda at: f"{at.day}. {at.month}. {at:%Y
 written("Hungarian: 2026. 03. 12. 20:00", 2, lambda at: f"{at:%Y. %m. %d. %H:%M}", ";")
 written("Finnish: 12.3.2026 klo 20.00", 2, lambda at: f"{at.day}.{at.month}.{at:%Y} klo {at:%H.%M}", ";")
 written("German: 12.03.2026 20:00 Uhr", 2, lambda at: f"{at:%d.%m.%Y %H:%M} Uhr", ";")
+written("Croatian: 12.03.2026. 20:00", 2, lambda at: f"{at:%d.%m.%Y. %H:%M}", ";")
+written("Bulgarian: 12.03.2026 г. 20:00:00", 2, lambda at: f"{at:%d.%m.%Y} г. {at:%H:%M:%S}", ";")
+written("Swedish: 2026-03-12 kl. 20:00", 2, lambda at: f"{at:%Y-%m-%d kl. %H:%M}", ";")
 written("Japanese: 2026年3月12日 20時00分", 2, lambda at: f"{at.year}年{at.month}月{at.day}日 {at:%H時%M分}")
 written(
     "Korean: 2026-03-12 오후 8:00:00",
