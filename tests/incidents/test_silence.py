@@ -131,6 +131,26 @@ def test_a_weekend_is_silent_once_and_later_when_it_is_much_longer():
     ]  # fmt: skip
 
 
+def test_a_sensor_that_does_not_come_back_with_its_device_after_a_weekend_is_silent():
+    def found(now):
+        weekends = [(100, 160), (268, 328)]
+        return silences(fleet(now, a_s=[(100, 160), (268, None)], a_t=weekends, b_s=[], b_t=[]))[2]
+
+    assert found(328.4) == []
+    assert found(328.6) == [("a", "s", 268, 328.6, True)]
+
+
+@pytest.mark.parametrize("now", [257, 300, 320, 329, 400])
+def test_a_sensor_that_dies_before_a_weekend_stays_listed_over_it(now):
+    found = silences(fleet(now, a_s=[(100, 160), (256, None)], a_t=[]))
+    assert found == [[], [], [("a", "s", 100, 160, False), ("a", "s", 256, now, True)]]
+
+
+def test_a_weekend_that_began_earlier_is_usual_once_it_is_over():
+    found = silences(fleet(400, a_s=[(100, 160), (256, 328)], a_t=[]))
+    assert found == [[], [], [("a", "s", 100, 160, False)]]
+
+
 def test_a_silence_of_weeks_does_not_explain_itself():
     (found,) = find_silences(Gaps.of(fleet(500, a_s=[(100, None)], a_t=[])), RULES, Calendar(None))[2:]
     assert found.decades == pytest.approx([np.log10(400 / 0.5)])

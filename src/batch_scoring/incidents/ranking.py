@@ -27,7 +27,7 @@ from batch_scoring.tables.schemas import DEVICE_INCIDENTS, GAPS, INCIDENTS, OUTL
 logger = logging.getLogger(__name__)
 
 # Raise it when the same incidents and gaps shall give another list.
-VERSION = 14
+VERSION = 15
 STEP, GAPS_SEEN, RULES = "incidents", "gaps", "incidents.rules"
 
 

@@ -156,9 +156,9 @@ def find_silences(gaps: Gaps, rules: SilenceRules, calendar: Calendar) -> list[S
         of_source = deepest_stretches(nobody[0], *of_devices[1:], (nobody[1], first), until, SHARE_OF_SOURCE)
     oldest = np.full(of_source[0].size, first.min(initial=gaps.now))
     explained = _explained(gaps, of_source, of_devices, calendar)
-    source = _judged(of_source, of_source[0], none, oldest, rules.after_us)
-    devices = _judged(of_devices, of_devices[0], explained[0], first[of_devices[0]], rules.device_after_us)
-    sensors = _judged(of_sensors, of_sensors[0], explained[1], gaps.first[lasting], rules.after_us)
+    source = _judged(of_source, none, oldest, rules.after_us, gaps.now)
+    devices = _judged(of_devices, explained[0], first[of_devices[0]], rules.device_after_us, gaps.now)
+    sensors = _judged(of_sensors, explained[1], gaps.first[lasting], rules.after_us, gaps.now)
     everybody, found = np.full(1, -1), []
     for (keep, decades), stretches, sensor, device in (
         (source, of_source, everybody, everybody),
@@ -199,19 +199,35 @@ def _union(some: _Stretches, others: _Stretches) -> _Stretches:
 
 
 def _judged(
-    stretches: _Stretches, owner: Int, explained: _Stretches, first: Int, after_us: int
+    stretches: _Stretches, explained: _Stretches, first: Int, after_us: int, now: int
 ) -> tuple[Bool, Float]:
     """Mark the stretches that are silences; and log10 of their length by the longest usual one.
 
-    What others explain of a stretch does not count: ``explained``, of the ``owner`` of each.
+    What others explain of a stretch does not count: ``explained``, of the same owners. What was a silence
+    stays one while it lasts: a weekend that follows does not explain it.
     """
-    series, start, end = stretches
+    owner, start, end = stretches
     length = end - start - overlap(owner, start, end, explained)
-    usual = usual_length(series, start, end, length, MEMORY_US, RANK, LAGS)
+    usual = usual_length(owner, start, end, length, MEMORY_US, RANK, LAGS)
     longest = np.maximum(after_us, TIMES_USUAL * usual)
     # What is longer than a week would explain itself.
     rows = end - start < WEEK_US
-    before = overlap(series, start, end, (series[rows], start[rows] + WEEK_US, end[rows] + WEEK_US))
-    is_news = before < AS_A_WEEK_BEFORE * (end - start)
-    is_silent = (length > longest) & (start - first >= YOUNG_US) & is_news
+    before = owner[rows], start[rows] + WEEK_US, end[rows] + WEEK_US
+    both = _union(explained, before)
+
+    def are_silent(row: Int, until: Int) -> Bool:
+        of_row = owner[row], start[row], until
+        by_others = overlap(*of_row, explained)
+        length = until - start[row] - by_others
+        is_news = overlap(*of_row, both) - by_others < AS_A_WEEK_BEFORE * length
+        found: Bool = (length > longest[row]) & (start - first >= YOUNG_US)[row] & is_news
+        return found
+
+    is_silent = are_silent(np.arange(owner.size), end)
+    # The last stretch of an owner may last. Least of it is explained where a silence of a week before begins.
+    lasts = np.flatnonzero(end >= now)
+    row = np.append(lasts, -1)[np.searchsorted(owner[lasts], before[0])]
+    is_inside = (row >= 0) & (owner[row] == before[0]) & (start[row] < before[1]) & (before[1] < now)
+    row = row[is_inside]
+    is_silent[row[are_silent(row, before[1][is_inside])]] = True
     return is_silent, np.log10(np.maximum(length, 1) / np.maximum(longest, 1))
