@@ -145,6 +145,9 @@ def scored(folder, text, models=()):
         ("." * 95 + " " + "." * 72, (), None),
         ("." * 35 + " " + "h" * 132, (), []),
         ("." * 50 + " " + "." * 44 + " " + "h" * 72, (), [(5, 8, "closed")]),
+        # Its first window is on the way, or a window stands alone: these show no level.
+        ("." * 12 + "h " + "." * 154, (), None),
+        ("." * 13 + " h " + "." * 152, (), None),
         # What it does besides is no turn.
         ("." * 20 + "....h..h." * 8 + "..." + " " + "h" * 72, (), None),
     ],

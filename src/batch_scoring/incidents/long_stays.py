@@ -132,6 +132,9 @@ def _first_elsewhere(value: Float, after_gap: list[int], by_another: list[int]) 
     """
     known = by_another[0] if by_another else value.size
     for one, other in pairwise([*(place for place in after_gap if place < known), known]):
+        # A stay's first window is on the way; and few on each side do not show what values spread.
+        if one < 2 or max(one, other - one) < _LEAST:
+            continue
         before, after = _range(value[:one]), _range(value[one:other])
         # Levels are farther apart than they are wide.
         apart = max(after[0] - before[1], before[0] - after[1])
