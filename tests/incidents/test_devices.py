@@ -145,11 +145,12 @@ def test_a_single_window_of_an_hour_is_no_outlier():
         (0.9, 1, {"beyond_limits": True}, "anomaly"),
         (0.9, 1, {"among_rare": True}, "anomaly"),
         (0.9, 1, {"step": -3.0}, "anomaly"),
+        (0.9, 1, {"expected": None}, "anomaly"),  # of a detector whose severities are no decades
     ],
 )
 def test_a_single_window_near_the_threshold_may_be_chance(severity, n_windows, known, kind):
     rows = incidents(("a", "s", 0, 72, severity, "open", n_windows)).to_pylist()
-    rows = pa.Table.from_pylist([rows[0] | known], schema=INCIDENTS)
+    rows = pa.Table.from_pylist([rows[0] | {"expected": 0.0} | known], schema=INCIDENTS)
     gaps = last_rows(*((f"z{i:02}", "s") for i in range(60)))
     assert roll_up(rows, gaps, RULES, 0)["kind"].to_pylist() == [kind]
     (row,) = roll_up(rows, gaps, replace(RULES, outlier_windows=0), 0).to_pylist()

@@ -261,12 +261,14 @@ def _are_chance(incidents: pa.Table, group: Int, rules: RollUpRules) -> Bool:
     """Mark the groups of one window, however long, that the budget may allow, shape (n_groups,).
 
     Nine in ten false windows lie within a decade of the threshold. What a limit has found is none of them,
-    nor is a step, or what lies among rare windows.
+    nor is a step, or what lies among rare windows. Severities of the one-class SVM are no decades, they end
+    at 1; it expects no value.
     """
     first = np.flatnonzero(np.diff(group, prepend=-1))
     is_one = (np.diff(first, append=group.size) == 1) & (to_numpy(incidents["n_windows"])[first] == 1)
     is_none = to_numpy(incidents["among_rare"], null=False) | to_numpy(incidents["beyond_limits"], null=False)
-    is_near = (to_numpy(incidents["peak_severity"]) < NEAR_THE_THRESHOLD) & ~(is_none | are_steps(incidents))
+    is_none |= are_steps(incidents) | ~to_numpy(incidents["expected"].is_valid())
+    is_near = (to_numpy(incidents["peak_severity"]) < NEAR_THE_THRESHOLD) & ~is_none
     found: Bool = is_one & is_near[first] & (rules.outlier_windows > 0)
     return found
 
