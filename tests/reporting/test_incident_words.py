@@ -86,6 +86,11 @@ def test_long_names_and_advice_stay_on_their_lines_and_what_counts_is_there():
     assert reason == "       step (diff_mean) −1.5, expected −0.3 to 0.3; …"
 
 
+def test_a_long_name_of_the_sensor_that_leads_leaves_room_for_what_was_expected():
+    row = ROW | {"n_sensors": 2, "sensors": ["s" * 120, "t"], "peak_sensor": "s" * 120}
+    assert brief(1, row, 110)[1] == f"       {'s' * 35}…, step (diff_mean) −1.5, expected −0.3 to 0.3"
+
+
 def test_what_leads_names_its_sensor_where_there_are_several():
     assert lead_words(ROW | {"n_sensors": 2}).startswith("power, step (diff_mean) −1.5")
     assert lead_words(ROW | {"top_feature": "own_idea"}).startswith("own idea −1.5")

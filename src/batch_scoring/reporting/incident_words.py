@@ -123,7 +123,8 @@ def _reason(incident: Mapping[str, Any], width: int) -> str:
     """Say what was measured and expected, then the advice that has room, in whole sentences."""
     said = [piece for piece in printable(incident["advice"]).split(". ") if piece]
     if not incident["kind"].endswith("_silent"):
-        said.insert(0, printable(lead_words(incident)))
+        leads = cut(printable(incident["peak_sensor"]), _NAME)
+        said.insert(0, printable(lead_words({**incident, "peak_sensor": leads})))
     said = said or ["longer than the gaps it had before"]
     left_out: list[str] = []
     while len(said) > 1 and len("; ".join(said + left_out)) > width:
