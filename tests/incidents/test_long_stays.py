@@ -137,6 +137,8 @@ def scored(folder, text, models=()):
         ("." * 168, (84,), None),
         ("." * 96 + "h" * 72, (84,), [(5, 8, "closed")]),
         ("." * 168, (96, 120), None),
+        # A wild reading is no turn.
+        ("." * 100 + "h" + "." * 67, (84,), None),
         ("." * 36 + "h" * 132, (30,), []),
         # Too few windows show where it stays.
         ("." * 168, (20,), []),

@@ -146,7 +146,9 @@ def _first_elsewhere(value: Float, after_gap: list[int], by_another: list[int]) 
     away = np.maximum(value[known:] - high, low - value[known:]) > high - low
     if known < _LEAST or not np.isfinite(high):
         return known
-    return known + int(away.argmax()) if away.any() else None
+    # One by itself is a wild reading.
+    moved = away[:-1] & away[1:]
+    return known + int(moved.argmax()) if moved.any() else None
 
 
 def _range(value: Float) -> tuple[float, float]:
