@@ -79,7 +79,7 @@ def test_a_stay_that_lasts_too_long_is_behind_its_incident():
 
     assert (row[2], row[12], row[17], row[18]) == (AT + 3 * 3600, 0, "for 4 h, expected up to 2 h", [])
     hours = [AT + hour * 3600 for hour in (1, 3, 5)]
-    assert row[22] == [["a", "power", *hours, True, "for 4 h, expected up to 2 h"]]
+    assert row[23] == [["a", "power", *hours, True, "for 4 h, expected up to 2 h"]]
 
 
 def test_without_a_list_nothing_is_known():
