@@ -242,7 +242,8 @@ def _has_twin(value: Column, numbers: Sequence[Column]) -> bool:
 
 def parts_of_values(columns: Sequence[Column]) -> set[Column]:
     """Return what says more of a value that is mostly a number, as objects in place of bad ones do."""
-    values = {column.name for column in columns if column.is_number}
+    # A row number without a name is no object.
+    values = {column.name for column in columns if column.is_number} - {""}
     return {column for column in columns if column.name.rpartition(".")[0] in values}
 
 
