@@ -575,7 +575,8 @@ def test_an_unknown_format_is_named_with_what_to_do(store: Store, tmp_path: Path
     (tmp_path / "a.mat").write_bytes(b"MATLAB 5.0" + bytes(8))
     with pytest.raises(DatasetError) as caught:
         store.ingest(tmp_path / "a.mat")
-    assert re.search(r"a\.mat.* name a file.*\.csv.*save any other file as CSV or Parquet", str(caught.value.__cause__))
+    expected = r"a\.mat.* name a file.*\.csv.*save any other file as CSV or Parquet"
+    assert re.search(expected, str(caught.value.__cause__))
 
 
 def test_ids_that_are_too_long_are_refused(store: Store, tmp_path: Path):
