@@ -187,6 +187,24 @@ def test_an_incident_is_acknowledged_commented_silenced_and_all_is_undone(browse
     assert site.tables["silences"].latest().num_rows == 2
 
 
+# Somebody else has acted at the moment at which this person sends a form.
+MEANWHILE = """() => {
+  window.fetch = async () => new Response("another-one");
+  const look = () => document.dispatchEvent(new Event("visibilitychange"));
+  document.addEventListener("submit", () => setTimeout(look));
+}"""
+
+
+def test_what_was_done_is_said_though_the_fleet_changes_meanwhile(browser, address):
+    with open_page(browser, address) as page:
+        open_incident(page)
+        page.evaluate(MEANWHILE)
+        page.click("#silence-form button")
+        page.wait_for_selector("text=Silenced.")
+        page.click("#done button")
+        page.wait_for_selector("text=The silence is revoked.")
+
+
 def test_the_link_of_an_alert_opens_that_incident(browser, site, address):
     rows = site.tables["device_incidents"].read(["incident_id", "device"]).to_pylist()
     (name,) = [row["incident_id"] for row in rows if row["device"] == FOUND]

@@ -4,6 +4,10 @@ const KEPT = "fleet-refresh";
 
 let hasWritten = false;
 document.addEventListener("input", (event) => { hasWritten ||= Boolean(event.target.closest("form[method=post]")); });
+// A reload in place of the answer to a form would hide what was done.
+let isSending = false;
+document.addEventListener("submit", (event) => { isSending = !event.defaultPrevented; });
+addEventListener("pageshow", () => { isSending = false; });
 const isWriting = () => hasWritten || Boolean(document.activeElement?.matches("input, textarea, select"));
 
 function say(...parts) {
@@ -22,10 +26,10 @@ function reload(why = "") {
 async function look() {
   try {
     const answer = await fetch("/version", { headers: { accept: "text/plain" } });
-    if (answer.status === 401) return reload();
+    if (answer.status === 401 && !isSending) return reload();
     if (!answer.ok) return;
     const version = (await answer.text()).trim();
-    if (version === document.body.dataset.version) return;
+    if (isSending || version === document.body.dataset.version) return;
     const why = whatChanged(document.body.dataset.version, version);
     document.body.dataset.version = version;
     if (isWriting()) say(`${why} `, make("button", { type: "button", class: "link", onclick: () => reload(why) }, "Show it"));
