@@ -262,7 +262,7 @@ def _quantiles(values: Float) -> Float:
 
 
 def _alike(values: Float, before: Int, now: Int) -> Int:
-    """Return the last window before that each one reads like; of those that read like any, if they are most.
+    """Find for each window the last earlier one that reads alike; none unless most windows have one.
 
     Parameters
     ----------

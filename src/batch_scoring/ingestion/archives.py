@@ -73,7 +73,7 @@ def unpack(path: str, names: Collection[str], folder: Path) -> tuple[dict[str, s
     copies : dict of str to str
         The path of each, by its name.
     broken : dict of str to str
-        What is wrong with those that cannot be unpacked while others can.
+        Why a file cannot be unpacked, by its name, where others can.
     """
     copies: dict[str, str] = {}
     broken: dict[str, str] = {}

@@ -75,7 +75,7 @@ class ChosenSources:
     unreadable : dict of str to str
         An error message for each path that could not be read.
     stored_by : dict of str to list of SourceFile
-        By the digest of other settings, the files to read of which they have stored readings.
+        Files to read whose readings are stored already, by the digest of the settings that stored them.
     """
 
     pending: list[PendingSource]

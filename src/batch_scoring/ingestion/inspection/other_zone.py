@@ -19,7 +19,7 @@ _AT_ONCE = 100
 
 
 def changed_by(zone: str, files: Sequence[SourceFile], settings: Mapping[str, Any]) -> SourceFile | None:
-    """Return the first file of which a sample has other times by a zone than by the one that is set.
+    """Return the first file whose sample gets other times by this zone than by the setting; None without.
 
     Parameters
     ----------

@@ -123,7 +123,7 @@ def choose_roles(columns: Sequence[Column]) -> Roles:
     sensor = _sensor(telling, numbers, value)
     if sensor is not None and value is not None:
         device = _best_device(
-            [column for column in telling if column is not sensor and not _is_told(column, sensor)]
+            [column for column in telling if column is not sensor and not _describes(column, sensor)]
         )
         for column, role in ((device, "device"), (sensor, "sensor"), (value, "value")):
             if column is not None:
@@ -294,8 +294,10 @@ def _sensor(ids: Sequence[Column], numbers: Sequence[Column], value: Column | No
         return None
     device = best_for("device", ids) or (ids[0] if ids else None)
     # What is of each device, or the same for all, as the path and the id of a tag are, names no sensor.
-    told = {one for one in ids if device is not None and device.distinct > 1 and _is_told(one, device)}
-    weak = {one for one in told if one.fit("sensor") <= _WEAK}
+    descriptions = {
+        one for one in ids if device is not None and device.distinct > 1 and _describes(one, device)
+    }
+    weak = {one for one in descriptions if one.fit("sensor") <= _WEAK}
     named = [one for one in ids if one.fit("sensor") > max(one.fit("device"), 2) and one not in weak]
     if named:
         return best_for("sensor", named)
@@ -303,7 +305,7 @@ def _sensor(ids: Sequence[Column], numbers: Sequence[Column], value: Column | No
     if device is None or len(ids) < 2 or (others and not value.fit("value")):
         return None
     left = [column for column in ids if column is not device]
-    if told >= set(left):
+    if descriptions >= set(left):
         alike = [one for one in ids if one.distinct > 1]
         return max(alike, key=lambda one: ("id" not in one.words, one.fit("sensor")))
     return best_for("sensor", left) or left[0]
@@ -321,7 +323,7 @@ def _device_of_wide(ids: Sequence[Column], is_sure: bool) -> Column | None:
     return of_sensors[0] if of_sensors and not is_said else device
 
 
-def _is_told(column: Column, sensor: Column) -> bool:
+def _describes(column: Column, sensor: Column) -> bool:
     """Whether each sensor has one text in the column, which then describes it, such as a unit."""
     if len(column.texts) != len(sensor.texts):  # not of the same rows
         return False
